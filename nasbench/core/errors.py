@@ -1,0 +1,46 @@
+"""The errors a user can meet. Each message says what was got, what is allowed and what to do."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class NasbenchError(Exception):
+    """Base of all errors raised on purpose; the command line prints its message without a traceback."""
+
+
+class BadInput(NasbenchError, ValueError):
+    """Something the user gave is wrong: a name, a value, a file, a folder. Exit code 2."""
+
+
+class MissingData(BadInput):
+    """A benchmark table or data set is not on this machine; the message names its origin and how to import it."""
+
+
+class MissingAbility(BadInput):
+    """A strategy needs an ability that the search space or the evaluator lacks."""
+
+
+class RunLocked(BadInput):
+    """Another process is writing to this run directory."""
+
+
+class Diverged(NasbenchError):
+    """A candidate's training produced a loss that is not finite. Recorded as a failed evaluation."""
+
+
+class SearchFailed(NasbenchError):
+    """Work that had begun could not be finished (no candidate succeeded, disk full). Exit code 1."""
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
+    """Return ``" Did you mean 'x'?"`` for the closest allowed name, or an empty string."""
+    matches = difflib.get_close_matches(name.lower(), {a.lower(): a for a in allowed}, n=1, cutoff=0.5)
+    return f" Did you mean '{matches[0]}'?" if matches else ""
+
+
+def unknown(kind: str, name: str, allowed: Iterable[str]) -> BadInput:
+    """Build the error for a name that is not among the allowed ones."""
+    names = sorted(allowed)
+    return BadInput(f"unknown {kind} '{name}'.{nearest(name, names)} Allowed: {', '.join(names) or 'none'}.")

@@ -1,0 +1,117 @@
+"""What is asked (`Proposal`) and what comes back (`Evaluation`), and a learning unit's record (`Learned`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from nasbench.core.architecture import Architecture, freeze
+
+Fidelity = tuple[tuple[str, float], ...]
+Source = Literal["trained", "table", "shared", "inherited", "predicted"]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """One candidate that a strategy wants scored.
+
+    ``fidelity`` overrides the recipe (``(("epochs", 4.0),)``), ``parent`` is the id of the evaluation whose weights the
+    candidate inherits, ``repeat`` greater than zero asks for another training of an architecture already scored.
+    """
+
+    architecture: Architecture
+    fidelity: Fidelity = ()
+    parent: int | None = None
+    repeat: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The score of one proposal. Accuracies in ``metrics`` are percentages of the validation part.
+
+    ``id`` counts what was told to the strategy, from 0. ``seconds`` is the time the evaluator worked, 0 for a look-up.
+    ``weights`` is the version of the shared weights it was scored with, 0 if none. ``reuses`` is the id of an
+    earlier evaluation of the same encoding that answered this one. ``weights_file`` names stored weights, relative to
+    the run directory. A failed evaluation has ``status == "failed"``, empty metrics and the reason in ``error``.
+    """
+
+    id: int
+    proposal: Proposal
+    metrics: dict[str, float] = field(hash=False)
+    source: Source
+    seed: int
+    status: Literal["ok", "failed"] = "ok"
+    error: str | None = None
+    seconds: float = 0.0
+    weights: int = 0
+    weights_file: str | None = None
+    reuses: int | None = None
+
+    @property
+    def architecture(self) -> Architecture:
+        return self.proposal.architecture
+
+    def to_record(self) -> dict[str, Any]:
+        """Return the ledger's JSON object; fields that hold their default are left out."""
+        proposal = self.proposal
+        record: dict[str, Any] = {"id": self.id, "architecture": proposal.architecture.to_json()}
+        if proposal.fidelity:
+            record["fidelity"] = proposal.fidelity
+        if proposal.parent is not None:
+            record["parent"] = proposal.parent
+        if proposal.repeat:
+            record["repeat"] = proposal.repeat
+        record["metrics"] = self.metrics
+        record["source"] = self.source
+        record["seed"] = self.seed
+        if self.status != "ok":
+            record["status"] = self.status
+            record["error"] = self.error
+        record["seconds"] = self.seconds
+        if self.weights:
+            record["weights"] = self.weights
+        if self.weights_file is not None:
+            record["weights_file"] = self.weights_file
+        if self.reuses is not None:
+            record["reuses"] = self.reuses
+        return record
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Evaluation:
+        """Rebuild an evaluation from ``to_record``. Raises KeyError, TypeError or BadInput on malformed data."""
+        proposal = Proposal(
+            Architecture.from_json(record["architecture"]),
+            freeze(record.get("fidelity", ())),
+            record.get("parent"),
+            record.get("repeat", 0),
+        )
+        return cls(
+            record["id"],
+            proposal,
+            record["metrics"],
+            record["source"],
+            record["seed"],
+            record.get("status", "ok"),
+            record.get("error"),
+            record["seconds"],
+            record.get("weights", 0),
+            record.get("weights_file"),
+            record.get("reuses"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """One learning unit (an epoch at most) of a strategy or an evaluator: ``unit`` counts them from 0."""
+
+    unit: int
+    part: str
+    metrics: dict[str, float] = field(hash=False)
+    seconds: float
+
+    def to_record(self) -> dict[str, Any]:
+        return {"unit": self.unit, "part": self.part, "metrics": self.metrics, "seconds": self.seconds}
+
+    @classmethod
+    def from_record(cls, record: dict[str, Any]) -> Learned:
+        return cls(record["unit"], record["part"], record["metrics"], record["seconds"])

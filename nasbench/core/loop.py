@@ -1,0 +1,187 @@
+"""The one search loop: black-box, one-shot and inheriting methods alike. It knows core types only."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from nasbench.core.abilities import Absorbing, Batching, Learner, Stateful
+from nasbench.core.errors import BadInput, Diverged, NasbenchError
+from nasbench.core.evaluation import Evaluation, Learned, Proposal
+from nasbench.core.evaluator import Evaluator
+from nasbench.core.ledger import Ledger
+from nasbench.core.problem import Problem
+from nasbench.core.progress import Progress
+from nasbench.core.seeding import evaluation_seed
+from nasbench.core.strategy import Strategy
+
+SECONDS_BETWEEN_CHECKPOINTS = 10.0
+
+
+class Checkpoints(Protocol):
+    """Where the loop keeps its state (a `RunDirectory`)."""
+
+    def checkpoint(self, state: dict[str, Any]) -> None: ...
+
+    def last_checkpoint(self) -> dict[str, Any] | None: ...
+
+
+EvaluateMany = Callable[[Evaluator, Sequence[Proposal], Sequence[int], Sequence[int]], Iterable[Evaluation]]
+
+
+@dataclass(frozen=True)
+class Watcher:
+    """What to call while searching: ``evaluated`` after every batch, ``learned`` after every learning unit."""
+
+    evaluated: Callable[[Progress, Sequence[Evaluation]], None] = lambda progress, evaluations: None
+    learned: Callable[[Progress, Learned], None] = lambda progress, unit: None
+
+
+def search(
+    problem: Problem,
+    strategy: Strategy,
+    evaluator: Evaluator,
+    ledger: Ledger,
+    *,
+    shared: Any = None,
+    checkpoints: Checkpoints | None = None,
+    watcher: Watcher | None = None,
+    evaluate_many: EvaluateMany | None = None,
+) -> Progress:
+    """Run a search until its budget is spent or the strategy has nothing left; return how far it came.
+
+    A search that was killed at any instant goes on from the last checkpoint: ``ask`` repeats itself because the
+    generator is in the checkpoint, and what the ledger holds already is looked up instead of evaluated. ``shared`` are
+    weights that strategy and evaluator have in common, stored once. ``evaluate_many`` spreads a batch over workers.
+
+    Raises BadInput if the ledger does not fit what the strategy asks (another code version, a changed file).
+    """
+    started = time.perf_counter()
+    watcher = watcher or Watcher()
+    evaluate_many = evaluate_many or evaluate_one_by_one
+    parts = {"strategy": strategy, "evaluator": evaluator, "shared": shared}
+    stateful = {name: part for name, part in parts.items() if isinstance(part, Stateful)}
+    learners = {name: parts[name] for name in ("evaluator", "strategy") if isinstance(parts[name], Learner)}
+    progress, earlier = Progress(0, 0, 0.0), 0.0
+    state = checkpoints.last_checkpoint() if checkpoints is not None else None
+    if state is not None:
+        progress, earlier = _restore(state, stateful, ledger), float(state["seconds"])
+    saved_at = started
+
+    def now(evaluations: int, units: int) -> Progress:
+        return Progress(evaluations, units, earlier + time.perf_counter() - started)
+
+    def save() -> None:
+        nonlocal saved_at
+        if checkpoints is not None:
+            contents = {name: part.state_dict() for name, part in stateful.items()}
+            step = progress.evaluations + progress.units
+            counts = {"evaluations": progress.evaluations, "units": progress.units, "seconds": progress.seconds}
+            checkpoints.checkpoint({"step": step, **counts, "parts": contents})
+        saved_at = time.perf_counter()
+
+    while not progress.spent(problem.budget):
+        due = next((name for name, part in learners.items() if part.due(progress)), None)
+        if due is not None:
+            unit = _learn(due, learners[due], strategy, progress.units)
+            if progress.units == len(ledger.units):
+                ledger.append(unit)
+            progress = now(progress.evaluations, progress.units + 1)
+            save()
+            watcher.learned(progress, unit)
+            continue
+        proposals = strategy.ask()
+        if not proposals:
+            break
+        if problem.budget.evaluations is not None:
+            proposals = proposals[: problem.budget.evaluations - progress.evaluations]
+        evaluations = _score(problem, evaluator, ledger, proposals, progress.evaluations, evaluate_many)
+        strategy.tell(evaluations)
+        if isinstance(evaluator, Absorbing):
+            evaluator.absorb(evaluations)
+        progress = now(progress.evaluations + len(evaluations), progress.units)
+        if time.perf_counter() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
+            save()
+        watcher.evaluated(progress, evaluations)
+    return progress
+
+
+def evaluate_one_by_one(
+    evaluator: Evaluator, proposals: Sequence[Proposal], ids: Sequence[int], seeds: Sequence[int]
+) -> Iterable[Evaluation]:
+    """Score a batch in this process, each candidate when the caller takes it, so that what is done is recorded."""
+    if len(proposals) > 1 and isinstance(evaluator, Batching):
+        return evaluator.evaluate_many(proposals, ids, seeds)
+    return (evaluate_safely(evaluator, p, i, s) for p, i, s in zip(proposals, ids, seeds, strict=True))
+
+
+def evaluate_safely(evaluator: Evaluator, proposal: Proposal, id: int, seed: int) -> Evaluation:
+    """Score one candidate; a candidate that diverges, crashes or runs out of memory becomes a failed evaluation."""
+    started = time.perf_counter()
+    try:
+        return evaluator.evaluate(proposal, id=id, seed=seed)
+    except NasbenchError as error:
+        if not isinstance(error, Diverged):
+            raise
+        reason = str(error)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {error}"
+    seconds = time.perf_counter() - started
+    return Evaluation(id, proposal, {}, evaluator.source, seed, "failed", reason.splitlines()[0], seconds)
+
+
+def _score(
+    problem: Problem,
+    evaluator: Evaluator,
+    ledger: Ledger,
+    proposals: Sequence[Proposal],
+    first: int,
+    evaluate_many: EvaluateMany,
+) -> list[Evaluation]:
+    """Return one evaluation a proposal, in order; each new one is in the ledger as soon as it and all before it are."""
+    new: dict[Proposal, int] = {}
+    for id, proposal in enumerate(proposals, start=first):
+        if ledger.find(id) is None and proposal not in new and ledger.same(proposal, evaluator.version) is None:
+            new[proposal] = id
+    ids = list(new.values())
+    seeds = [evaluation_seed(problem.seed, id, proposal) for proposal, id in new.items()]
+    fresh = iter(evaluate_many(evaluator, list(new), ids, seeds))
+
+    evaluations: list[Evaluation] = []
+    for id, proposal in enumerate(proposals, start=first):
+        evaluation = ledger.find(id)
+        if evaluation is not None:
+            if evaluation.proposal != proposal:
+                raise BadInput(
+                    f"evaluation {id} in the ledger is of another architecture than the search asks for now."
+                )
+        else:
+            if new.get(proposal) == id:
+                evaluation = next(fresh)
+            else:
+                earlier = ledger.same(proposal, evaluator.version)
+                if earlier is None:
+                    earlier = evaluations[new[proposal] - first]
+                evaluation = replace(earlier, id=id, proposal=proposal, seconds=0.0, reuses=earlier.id)
+            ledger.append(evaluation)
+        evaluations.append(evaluation)
+    return evaluations
+
+
+def _learn(name: str, part: Learner, strategy: Strategy, unit: int) -> Learned:
+    started = time.perf_counter()
+    metrics = part.learn(strategy.sample)
+    return Learned(unit, name, metrics, time.perf_counter() - started)
+
+
+def _restore(state: dict[str, Any], stateful: dict[str, Stateful], ledger: Ledger) -> Progress:
+    if state["evaluations"] > len(ledger) or state["units"] > len(ledger.units):
+        raise BadInput("the ledger holds less than the checkpoint says; one of the two was changed.")
+    for name, part in stateful.items():
+        try:
+            part.load_state_dict(state["parts"][name])
+        except (KeyError, TypeError, ValueError, IndexError) as error:
+            raise BadInput(f"the checkpoint does not fit the {name} of this run ({error!r}).") from error
+    return Progress(state["evaluations"], state["units"], state["seconds"])
