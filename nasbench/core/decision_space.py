@@ -118,14 +118,14 @@ class DecisionSpace(SearchSpace):
         spec = (v if a else c.values[0] for c, v, a in zip(self.decisions, architecture.spec, active, strict=True))
         return Architecture(self.name, tuple(spec))
 
-    def graph(self, architecture: Architecture) -> nx.DiGraph:
+    def graph(self, architecture: Architecture) -> nx.DiGraph[Any]:
         import networkx as nx
 
         settings = self.choices(architecture)
         labels = [
             f"{name}={value}" for (name, value), on in zip(settings.items(), self.active(settings), strict=True) if on
         ]
-        graph: nx.DiGraph = nx.DiGraph()
+        graph: nx.DiGraph[Any] = nx.DiGraph()
         for node, op in enumerate(["input", *labels, "output"]):
             graph.add_node(node, op=op)
         nx.add_path(graph, range(len(labels) + 2))

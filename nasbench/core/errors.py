@@ -36,8 +36,9 @@ class SearchFailed(NasbenchError):
 
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest allowed name, or an empty string."""
-    matches = difflib.get_close_matches(name.lower(), {a.lower(): a for a in allowed}, n=1, cutoff=0.5)
-    return f" Did you mean '{matches[0]}'?" if matches else ""
+    spelling = {a.lower(): a for a in allowed}
+    matches = difflib.get_close_matches(name.lower(), spelling, n=1, cutoff=0.5)
+    return f" Did you mean '{spelling[matches[0]]}'?" if matches else ""
 
 
 def unknown(kind: str, name: str, allowed: Iterable[str]) -> BadInput:

@@ -43,7 +43,7 @@ class SearchSpace(ABC):
         """Return the one representative of the isomorphism class: the key of "seen before"."""
 
     @abstractmethod
-    def graph(self, architecture: Architecture) -> nx.DiGraph:
+    def graph(self, architecture: Architecture) -> nx.DiGraph[Any]:
         """Return the operations as a graph; every node has the attribute ``op``."""
 
     @abstractmethod

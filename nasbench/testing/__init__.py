@@ -1,0 +1,11 @@
+"""Contract tests that authors of spaces, strategies and evaluators call on their own classes.
+
+Each check raises `ContractBroken`, whose message says in words what is wrong.
+"""
+
+from nasbench.testing.contract import ContractBroken
+from nasbench.testing.evaluators import check_evaluator
+from nasbench.testing.spaces import check_space
+from nasbench.testing.strategies import check_strategy
+
+__all__ = ["ContractBroken", "check_evaluator", "check_space", "check_strategy"]

@@ -1,0 +1,40 @@
+"""``nasbench leaderboard``: rank finished runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def leaderboard(
+    paths: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold runs at any depth.")],
+    csv: Annotated[Path | None, typer.Option("--csv", help="Write the table as CSV.")] = None,
+    markdown: Annotated[Path | None, typer.Option("--markdown", help="Write the table as Markdown.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print the rows as one JSON object on standard output.")] = False,
+) -> None:
+    """Rank methods over runs of the same space, data set and recipe; what may not be compared says why."""
+    import sys
+
+    from rich.console import Console
+
+    from nasbench.core.errors import BadInput
+    from nasbench.reports import leaderboard as board
+
+    table = board.leaderboard(board.collect(paths))
+    for warning in table.warnings:
+        print(f"nasbench: warning: {warning}", file=sys.stderr)
+    try:
+        if csv is not None:
+            board.write_csv(table, csv)
+        if markdown is not None:
+            markdown.write_text(board.to_markdown(table))
+    except OSError as error:
+        raise BadInput(f"cannot write {error.filename}: {error.strerror}.") from error
+    if json:
+        import json as encoder
+
+        print(encoder.dumps({"rows": encoder.loads(table.frame.to_json(orient="records"))}, indent=2))
+    else:
+        Console(highlight=False).print(board.to_text(table))

@@ -1,0 +1,94 @@
+"""``nasbench search``: one search, final evaluation, verdict, report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from nasbench.cli.options import RunOptions, with_run_options
+
+if TYPE_CHECKING:
+    from nasbench.experiments.config import RunConfig
+
+
+@with_run_options
+def search(
+    options: RunOptions,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the configuration and the estimated cost.")] = False,
+) -> None:
+    """Search an architecture and say whether searching helped.
+
+    Without options: a complete small search of DARTS cells on scikit-learn's digits, by real training.
+    """
+    from nasbench.cli.console import ConsoleReporter, print_json
+    from nasbench.experiments.folders import default_out
+    from nasbench.experiments.result import summary
+    from nasbench.experiments.search import run_search
+
+    config, data_dir = options.config(), options.data_folder()
+    folder = options.out or default_out(config)
+    if dry_run:
+        _print_plan(config, data_dir, folder, options.json)
+        return
+    result = run_search(config, folder, data_dir, ConsoleReporter(), workers=options.workers)
+    if options.json:
+        print_json(summary(result))
+    else:
+        print_result(result, folder)
+
+
+def print_result(result: dict[str, Any], folder: Path) -> None:
+    """Print what a person wants to know, the verdict last."""
+    from nasbench.cli.console import print_table
+
+    metrics, baseline, improvement = result["metrics"], result["baseline"], result["relative_improvement"]
+    spread = "" if baseline["std"] is None else f" ± {baseline['std']:.2f}"
+    rows = [
+        ("found", result["architecture"]),
+        ("validation accuracy", f"{metrics['valid_accuracy']:.2f} %"),
+        ("test accuracy", f"{metrics['test_accuracy']:.2f} % (mean of {len(result['final']['test_accuracies'])})"),
+        ("parameters", f"{metrics['parameters']:,.0f}"),
+        ("average random architecture", f"{baseline['mean']:.2f}{spread} % ({baseline['n']:,} of them)"),
+    ]
+    if result["random_search"]["mean"] is not None:
+        search = result["random_search"]
+        rows.append(("random search, same cost", f"{search['mean']:.2f} ± {search['std']:.2f} %"))
+    interval = ""
+    if improvement["low"] is not None:
+        interval = f" [{improvement['low']:+.2f}, {improvement['high']:+.2f}]"
+    p_value = "" if improvement["p_value"] is None else f", p = {improvement['p_value']:.3g}"
+    rows += [
+        ("relative improvement", f"{improvement['value']:+.2f} %{interval}{p_value}"),
+        (
+            "evaluations",
+            f"{result['evaluations']} ({result['unique_evaluations']} different, {result['failed']} failed)",
+        ),
+        ("seconds", f"{result['seconds']:.0f}"),
+        ("report", str(folder / "report.html")),
+    ]
+    print_table(f"{result['strategy']} on {result['space']}, {result['dataset']}", rows)
+    typer.echo(f"Verdict: {result['verdict']}. {result['verdict_sentence']}")
+
+
+def _print_plan(config: RunConfig, data_dir: Path | None, folder: Path, as_json: bool) -> None:
+    from nasbench.cli.console import print_json, print_table
+    from nasbench.experiments.cost import estimate
+
+    plan = config.model_dump(mode="json")
+    cost = estimate(config, data_dir)
+    if as_json:
+        print_json({"config": plan, "cost": cost, "run": str(folder)})
+        return
+    rows = []
+    for key, value in plan.items():
+        if isinstance(value, dict):
+            if "settings" in value:
+                rows.append((key, value["name"]))
+                value = value["settings"]
+            rows += [(f"{key}.{name}", str(item)) for name, item in value.items()]
+        elif value is not None:
+            rows.append((key, str(value)))
+    print_table("configuration", [*rows, ("run", str(folder))])
+    print_table("estimated cost", [(name.replace("_", " "), f"{value:,.1f}") for name, value in cost.items()])

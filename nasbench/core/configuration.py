@@ -1,0 +1,27 @@
+"""Validate settings with pydantic and say what is wrong in one line."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from nasbench.core.errors import BadInput, nearest
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+def validated(model: type[Model], values: dict[str, Any], what: str) -> Model:
+    """Build a pydantic model; raise BadInput (which key, what it got, what is allowed) if a value does not fit."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(map(str, first["loc"]))
+        if first["type"] == "extra_forbidden":
+            allowed = sorted(model.model_fields)
+            hint = nearest(key, allowed)
+            raise BadInput(f"{what} has no key '{key}'.{hint} It has: {', '.join(allowed) or 'none'}.") from None
+        message = first["msg"].removeprefix("Value error, ")
+        got = f", got {first['input']!r}" if key else ""
+        raise BadInput(f"{what}{'.' if key else ''}{key}: {message[0].lower()}{message[1:]}{got}.") from None

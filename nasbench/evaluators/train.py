@@ -1,0 +1,116 @@
+"""The evaluator that trains: build, train on the training part, score on the validation part."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+import time
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+
+from nasbench.core.architecture import Architecture
+from nasbench.core.evaluation import Evaluation, Proposal, Source
+from nasbench.core.problem import SearchTask
+from nasbench.core.search_space import SearchSpace
+from nasbench.core.seeding import generator
+from nasbench.evaluators.recipe import Recipe
+from nasbench.evaluators.training import accuracy, adapt, build, build_and_train, count_parameters, train_network
+
+FORMAT = 1  # raised when the same recipe and seed would give another score
+
+
+class TrainConfig(BaseModel):
+    """The search's own, cheaper fidelity. None leaves what the recipe says; a proposal's fidelity goes before both."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    epochs: int | None = Field(default=None, ge=1, description="epochs of one training")
+    batch_size: int | None = Field(default=None, ge=1, description="images in a batch")
+    channels: int | None = Field(default=None, ge=1, description="channels of the network, where the space has them")
+    cells: int | None = Field(default=None, ge=1, description="cells of the network, where the space has them")
+    repeats: int = Field(default=1, ge=1, description="trainings with different seeds whose scores are averaged")
+
+
+class TrainEvaluator:
+    """Trains every candidate from scratch and scores it on validation images, at the last epoch.
+
+    It is given a `SearchTask`, which holds no test data. On the CPU the metrics are a function of proposal and seed, to
+    the last bit; only the seconds differ.
+    """
+
+    source: Source = "trained"
+    version = 0
+    Config: ClassVar[type[BaseModel]] = TrainConfig
+
+    def __init__(self, space: SearchSpace, task: SearchTask, recipe: Recipe, config: TrainConfig | None = None) -> None:
+        """Raises BadInput if the configuration asks for a size that the space's networks do not have."""
+        self.space = space
+        self.task = task
+        self.recipe = recipe
+        self.config = config or TrainConfig()
+        self.fidelity: dict[str, float] = self.config.model_dump(exclude={"repeats"}, exclude_none=True)
+        adapt(recipe, space, self.fidelity)
+        identity = [FORMAT, recipe.fingerprint(), self.config.model_dump(), task.fingerprint]
+        self.fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+
+    def evaluate(self, proposal: Proposal, *, id: int, seed: int) -> Evaluation:
+        """Train and score one candidate.
+
+        Metrics: ``valid_accuracy`` (percent), ``train_loss`` (nats, mean of the last epoch), ``parameters`` (without an
+        auxiliary head) and, of several repeats, ``valid_accuracy_std`` (between trainings, n - 1 in the denominator).
+        Raises BadInput for a fidelity that does not exist and Diverged for a training that fails.
+        """
+        started = time.perf_counter()
+        fidelity = {**self.fidelity, **dict(proposal.fidelity)}
+        accuracies: list[float] = []
+        losses: list[float] = []
+        for training_seed in self._seeds(seed):
+            network, record = build_and_train(
+                self.space, proposal.architecture, self.task, self.recipe, training_seed, overrides=fidelity
+            )
+            score = accuracy(network, self.task.validation, record.mean_std, threads=self.recipe.threads)
+            accuracies.append(score)
+            losses.append(record.losses[-1])
+        metrics = {
+            "valid_accuracy": statistics.fmean(accuracies),
+            "train_loss": statistics.fmean(losses),
+            "parameters": float(count_parameters(network)),
+        }
+        if len(accuracies) > 1:
+            metrics["valid_accuracy_std"] = statistics.stdev(accuracies)
+        return Evaluation(id, proposal, metrics, self.source, seed, seconds=time.perf_counter() - started)
+
+    def _seeds(self, seed: int) -> list[int]:
+        """The first training has the evaluation's own seed: one repeat and the first of several are the same."""
+        more = generator(seed, "repeats").integers(2**32, size=self.config.repeats - 1)
+        return [seed, *more.tolist()]
+
+
+def cost_estimate(
+    space: SearchSpace,
+    architecture: Architecture,
+    task: SearchTask,
+    recipe: Recipe,
+    overrides: Mapping[str, float] = MappingProxyType({}),
+    steps: int = 4,
+) -> float:
+    """Return the seconds that training and scoring one architecture takes on this machine, from a few timed steps."""
+    recipe = adapt(recipe, space, overrides)
+    network = build(space, architecture, task, recipe, seed=0)
+    batch_size = min(recipe.batch_size, len(task.train))
+    steps_an_epoch = len(task.train) // batch_size
+    steps = min(steps, steps_an_epoch)
+    one_batch, few_batches = (task.train.subset(torch.arange(n * batch_size)) for n in (1, steps))
+    # The first step allocates memory and chooses kernels; it is not timed.
+    train_network(network, one_batch, recipe, 0, epochs=1)
+    record = train_network(network, few_batches, recipe, 0, epochs=1)
+    some = task.validation.subset(torch.arange(min(len(task.validation), 512)))
+    started = time.perf_counter()
+    accuracy(network, some, record.mean_std, threads=recipe.threads)
+    scoring = (time.perf_counter() - started) * len(task.validation) / len(some)
+    return record.seconds / steps * steps_an_epoch * recipe.epochs + scoring

@@ -1,0 +1,132 @@
+"""Build the parts of a run from its configuration: the only place where names become objects."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, resolve
+from nasbench.core.abilities import ABILITIES
+from nasbench.core.configuration import validated
+from nasbench.core.errors import BadInput, MissingAbility
+from nasbench.core.evaluator import Evaluator
+from nasbench.core.locations import cache_folder
+from nasbench.core.problem import Budget, Problem, SearchTask
+from nasbench.core.search_space import SearchSpace
+from nasbench.core.seeding import generator
+from nasbench.core.strategy import Strategy
+from nasbench.experiments.config import RunConfig, config_model
+
+if TYPE_CHECKING:
+    from nasbench.datasets.splits import LoadedTask
+    from nasbench.protocol.table_judge import TableJudge
+    from nasbench.protocol.training_judge import TrainingJudge
+    from nasbench.tables.nasbench201 import Table
+
+
+@dataclass
+class Parts:
+    """The objects of one run, built when first asked for."""
+
+    config: RunConfig
+    data_dir: Path | None
+
+    @cached_property
+    def space(self) -> SearchSpace:
+        part = self.config.space
+        target = resolve("space", part.name, SPACES)
+        if isinstance(target, type):
+            target = target(**part.settings)
+        if not isinstance(target, SearchSpace):
+            raise BadInput(f"'{part.name}' is a {type(target).__name__}, not a search space.")
+        return target
+
+    @property
+    def on_table(self) -> bool:
+        return self.config.evaluator.name == "table"
+
+    @cached_property
+    def table(self) -> Table:
+        from nasbench.tables.nasbench201 import load
+
+        if self.config.space.name != "nasbench201":
+            raise BadInput(f"there is a table for the space 'nasbench201', none for '{self.config.space.name}'.")
+        return load(self.config.dataset, self.data_dir)
+
+    @cached_property
+    def loaded(self) -> LoadedTask:
+        from nasbench.datasets.load import load_task_with_split
+
+        recipe = self.config.recipe
+        assert recipe is not None
+        return load_task_with_split(
+            self.config.dataset, data_dir=self.data_dir, split_seed=recipe.split_seed, validation=recipe.validation
+        )
+
+    @property
+    def search_task(self) -> SearchTask | None:
+        return None if self.on_table else self.loaded.task.search
+
+    @cached_property
+    def data_fingerprint(self) -> str:
+        return self.table.fingerprint if self.on_table else self.loaded.task.search.fingerprint
+
+    @cached_property
+    def problem(self) -> Problem:
+        budget = Budget(self.config.evaluations, self.config.time)
+        return Problem(self.space, self.search_task, budget, self.config.seed)
+
+    @cached_property
+    def strategy(self) -> Strategy:
+        part = self.config.strategy
+        target = resolve("strategy", part.name, STRATEGIES)
+        if not (isinstance(target, type) and issubclass(target, Strategy)):
+            raise BadInput(f"'{part.name}' is not a strategy class.")
+        lacking = [ability.__name__ for ability in target.needs if not isinstance(self.space, ability)]
+        if lacking:
+            able = [name for name in SPACES if all(_has(name, ability) for ability in lacking)]
+            raise MissingAbility(
+                f"{part.name} needs {' and '.join(lacking)}; '{self.space.name}' lacks it; "
+                f"spaces that have it: {', '.join(able) or 'none'}."
+            )
+        config = validated(target.Config, part.settings, "strategy")
+        return target(self.problem, config, generator(self.config.seed, "strategy"))
+
+    @cached_property
+    def evaluator(self) -> Evaluator:
+        part = self.config.evaluator
+        target = resolve("evaluator", part.name, EVALUATORS)
+        model = config_model(target)
+        config = validated(model, part.settings, "evaluator") if model is not None else None
+        if self.on_table:
+            built = target(self.space, self.table, config, self.data_dir)
+        else:
+            built = target(self.space, self.search_task, self.config.recipe, config)
+        if not isinstance(built, Evaluator):
+            raise BadInput(f"'{part.name}' is not an evaluator: it needs source, version, fingerprint and evaluate.")
+        return built
+
+    @cached_property
+    def table_judge(self) -> TableJudge:
+        from nasbench.protocol.table_judge import TableJudge
+
+        return TableJudge(self.table, self.data_dir)
+
+    @cached_property
+    def training_judge(self) -> TrainingJudge:
+        from nasbench.protocol.training_judge import TrainingJudge
+
+        recipe = self.config.recipe
+        assert recipe is not None
+        return TrainingJudge(self.space, self.config.space.settings, self.loaded.task, recipe, cache_folder())
+
+    def complete_config(self) -> RunConfig:
+        """Return the configuration with the fingerprint of the data: what makes a run what it is."""
+        return self.config.model_copy(update={"data_fingerprint": self.data_fingerprint})
+
+
+def _has(name: str, ability: str) -> bool:
+    space: Any = resolve("space", name, SPACES)
+    return isinstance(space(), ABILITIES[ability])

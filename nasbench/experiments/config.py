@@ -1,0 +1,138 @@
+"""From what a user typed to one complete configuration of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, resolve
+from nasbench.core.configuration import validated
+from nasbench.core.errors import BadInput, nearest, unknown
+from nasbench.evaluators.recipe import RECIPES, Recipe, default_recipe
+
+DEFAULT_EVALUATIONS = {"table": 500}
+DEFAULT_TRAININGS = 24
+DEFAULT_DATASETS = {"table": "cifar10"}
+
+
+class Settings(BaseModel):
+    """The options of the command line, unresolved: None means the default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    space: str | None = None
+    strategy: str | None = None
+    dataset: str | None = None
+    evaluator: str | None = None
+    recipe: str | None = None
+    evaluations: int | None = Field(None, ge=1)
+    time: float | None = Field(None, gt=0)
+    seed: int = Field(0, ge=0)
+    seeds: int = Field(5, ge=1)
+    baseline: int = Field(16, ge=2)
+    overrides: tuple[str, ...] = ()
+
+
+class Part(BaseModel):
+    """One named part of a run with its settings, all of them spelled out."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    name: str
+    settings: dict[str, Any] = {}
+
+
+class RunConfig(BaseModel):
+    """Everything that defines a run, resolved. Two runs with the same RunConfig have the same result."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+    space: Part
+    strategy: Part
+    dataset: str
+    evaluator: Part
+    recipe: Recipe | None
+    evaluations: int | None
+    time: float | None
+    seed: int
+    seeds: int
+    baseline: int
+    data_fingerprint: str | None = None
+
+
+def resolve_settings(settings: Settings) -> RunConfig:
+    """Fill in defaults, distribute the ``key=value`` overrides over the parts, check every name, key and value."""
+    evaluator = settings.evaluator or "train"
+    trained = evaluator == "train"
+    space = settings.space or ("nasbench201" if evaluator == "table" else "darts")
+    strategy = settings.strategy or "evolution"
+    dataset = settings.dataset or DEFAULT_DATASETS.get(evaluator, "digits")
+    evaluations = settings.evaluations
+    if evaluations is None and settings.time is None:
+        evaluations = DEFAULT_EVALUATIONS.get(evaluator, DEFAULT_TRAININGS)
+    models = {
+        "space": config_model(resolve("space", space, SPACES)),
+        "strategy": config_model(resolve("strategy", strategy, STRATEGIES)),
+        "evaluator": config_model(resolve("evaluator", evaluator, EVALUATORS)),
+    }
+    keys = {part: set(model.model_fields) if model else set() for part, model in models.items()}
+    if trained:
+        keys["recipe"] = set(Recipe.model_fields) - {"name"}
+    values = distribute(settings.overrides, keys)
+    recipe = None
+    if trained:
+        name = settings.recipe or default_recipe(dataset.lower())
+        if name not in RECIPES:
+            raise unknown("recipe", name, RECIPES)
+        changed = values["recipe"]
+        named = {"name": name if not changed else f"{name}*"}
+        recipe = validated(Recipe, RECIPES[name].model_dump() | changed | named, "recipe")
+    elif settings.recipe is not None:
+        raise BadInput(f"--recipe is for training; the evaluator '{evaluator}' trains nothing.")
+
+    def part(kind: str, name: str) -> Part:
+        model = models[kind]
+        complete = validated(model, values[kind], kind).model_dump(mode="json") if model else {}
+        return Part(name=name, settings=complete)
+
+    return RunConfig(
+        space=part("space", space),
+        strategy=part("strategy", strategy),
+        dataset=dataset,
+        evaluator=part("evaluator", evaluator),
+        recipe=recipe,
+        evaluations=evaluations,
+        time=settings.time,
+        seed=settings.seed,
+        seeds=settings.seeds if trained else 1,
+        baseline=settings.baseline if trained else 2,
+    )
+
+
+def config_model(target: Any) -> type[BaseModel] | None:
+    """Return the pydantic model of a part's settings, None if it has none."""
+    model = getattr(target, "Config", None)
+    return model if isinstance(model, type) and issubclass(model, BaseModel) else None
+
+
+def distribute(overrides: Sequence[str], keys: dict[str, set[str]]) -> dict[str, dict[str, str]]:
+    """Sort ``part.key=value`` and bare ``key=value`` texts by part; a bare key must belong to exactly one part."""
+    values: dict[str, dict[str, str]] = {part: {} for part in keys}
+    full = [f"{part}.{key}" for part in keys for key in sorted(keys[part])]
+    for text in overrides:
+        name, equals, value = text.partition("=")
+        name, value = name.strip(), value.strip()
+        if not equals or not name:
+            raise BadInput(f"--set takes key=value, not '{text}'.")
+        part, dot, key = name.partition(".")
+        if not dot:
+            owners = [part for part in keys if name in keys[part]]
+            if len(owners) > 1:
+                raise BadInput(f"'{name}' is a key of {' and '.join(owners)}; write {owners[0]}.{name}=… .")
+            part, key = (owners[0] if owners else ""), name
+        if key not in keys.get(part, set()):
+            hint = nearest(name, full) or nearest(f"{name}", [f.partition(".")[2] for f in full])
+            raise BadInput(f"unknown key '{name}'.{hint} Allowed: {', '.join(full)}.")
+        if key in values[part]:
+            raise BadInput(f"'{part}.{key}' is set twice.")
+        values[part][key] = value
+    return values

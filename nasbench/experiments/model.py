@@ -1,0 +1,81 @@
+"""The end of a search: the trained network in the run's folder, and `load`, which gives it back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from nasbench.catalog import SPACES, resolve
+from nasbench.core.architecture import Architecture
+from nasbench.core.errors import BadInput
+from nasbench.core.problem import SearchTask
+from nasbench.core.run_directory import read_json
+from nasbench.core.search_space import SearchSpace
+from nasbench.core.state import write_atomically, write_json
+from nasbench.evaluators.recipe import Recipe
+from nasbench.evaluators.training import build
+from nasbench.experiments.config import Part
+from nasbench.networks.normalise import Normalise
+
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "model.json"
+
+
+def save_model(
+    folder: Path,
+    network: nn.Module,
+    mean_std: tuple[Tensor, Tensor],
+    space: Part,
+    architecture: Architecture,
+    task: SearchTask,
+    recipe: Recipe,
+) -> None:
+    """Write a trained network with its input normalisation: the weights, and what is needed to build it again."""
+    from safetensors.torch import save
+
+    model = nn.Sequential(Normalise(*mean_std), network)
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
+    write_atomically(folder / WEIGHTS, save(tensors))
+    description = {
+        "space": space.model_dump(mode="json"),
+        "architecture": architecture.to_json(),
+        "input_shape": task.input_shape,
+        "classes": task.classes,
+        "dataset": task.name,
+        "recipe": recipe.model_dump(mode="json"),
+    }
+    write_json(folder / DESCRIPTION, description)
+
+
+def load(run: str | Path) -> nn.Module:
+    """Return the final network of a run as an ``nn.Module`` in evaluation mode, on the CPU.
+
+    It takes images [batch, channels, height, width], uint8 or floating point between 0 and 1, and returns logits
+    [batch, classes]: the input normalisation is inside. Raises BadInput if the run has no trained network.
+    """
+    from safetensors.torch import load_file
+
+    folder = Path(run)
+    if not (folder / WEIGHTS).exists():
+        finished = (folder / "result.json").exists()
+        reason = "its scores were looked up in a table" if finished else "it is not a finished run"
+        raise BadInput(f"{folder} holds no trained network: {reason}.")
+    description = read_json(folder / DESCRIPTION)
+    part = Part.model_validate(description["space"])
+    target = resolve("space", part.name, SPACES)
+    space: SearchSpace = target(**part.settings) if isinstance(target, type) else target
+    shape, classes = tuple(description["input_shape"]), description["classes"]
+    task = SearchTask(description["dataset"], "image", shape, classes, None, None, "")
+    network = build(space, Architecture.from_json(description["architecture"]), task, recipe_of(description), seed=0)
+    zeros = torch.zeros(shape[0])
+    model = nn.Sequential(Normalise(zeros, zeros + 1), network)
+    model.load_state_dict(load_file(folder / WEIGHTS))
+    return model.eval()
+
+
+def recipe_of(description: dict[str, Any]) -> Recipe:
+    """Return the recipe that a model description holds."""
+    return Recipe.model_validate(description["recipe"])

@@ -1,0 +1,132 @@
+"""The result of a run as one JSON object: what it found, what random gives, what it cost, what it is comparable with."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+from nasbench import __version__
+from nasbench.core.architecture import Architecture
+from nasbench.core.evaluator import Evaluator
+from nasbench.core.ledger import Ledger
+from nasbench.core.search_space import SearchSpace
+from nasbench.experiments.config import RunConfig, config_model
+from nasbench.experiments.environment import hardware
+from nasbench.protocol.scores import PROTOCOL_VERSION, Baseline, FinalScores
+from nasbench.protocol.verdict import Verdict
+
+FORMAT = 1
+
+
+def make_result(
+    config: RunConfig,
+    space: SearchSpace,
+    strategy: type,
+    evaluator: Evaluator,
+    ledger: Ledger,
+    architecture: Architecture,
+    final: FinalScores,
+    baseline: Baseline,
+    verdict: Verdict,
+    random_search: dict[str, Any],
+    random_curve: dict[str, Any] | None,
+    search_seconds: float,
+    run: Path,
+) -> dict[str, Any]:
+    """Put together ``result.json``. Accuracies and the relative improvement are percentages, times seconds."""
+    evaluations = ledger.evaluations
+    found = next(e for e in evaluations if e.architecture == architecture and e.status == "ok")
+    improvement = verdict.relative_improvement
+    known = [score for score in final.valid_accuracies if score is not None]
+    metrics = dict(found.metrics)
+    metrics["search_valid_accuracy"] = metrics["valid_accuracy"]
+    if known and found.source == "trained":
+        metrics["valid_accuracy"] = sum(known) / len(known)
+    metrics["test_accuracy"] = sum(final.test_accuracies) / len(final.test_accuracies)
+    if final.parameters is not None:
+        metrics["parameters"] = float(final.parameters)
+    return {
+        "format": FORMAT,
+        "protocol_version": PROTOCOL_VERSION,
+        "space": config.space.name,
+        "strategy": config.strategy.name,
+        "dataset": config.dataset,
+        "evaluator": config.evaluator.name,
+        "seed": config.seed,
+        "evaluations": len(evaluations),
+        "unique_evaluations": len({space.canonical(e.architecture) for e in evaluations}),
+        "failed": sum(e.status == "failed" for e in evaluations),
+        "architecture": space.format(architecture),
+        "architecture_spec": architecture.to_json(),
+        "metrics": metrics,
+        "final": final.to_json(),
+        "baseline": baseline.to_json(),
+        "random_search": random_search,
+        "random_curve": random_curve,
+        "relative_improvement": {
+            "value": improvement.value,
+            "low": improvement.low,
+            "high": improvement.high,
+            "p_value": verdict.p_value,
+        },
+        "verdict": verdict.words,
+        "verdict_sentence": verdict.sentence,
+        "runs_needed": verdict.runs_needed,
+        "costs": {
+            "search_seconds": search_seconds,
+            "selection_seconds": 0.0,
+            "final_seconds": final.seconds,
+            "baseline_seconds": baseline.seconds,
+        },
+        "identity": identity(config, strategy, evaluator, baseline),
+        "run": str(run),
+        "seconds": search_seconds + final.seconds + baseline.seconds,
+    }
+
+
+def identity(config: RunConfig, strategy: type, evaluator: Evaluator, baseline: Baseline) -> dict[str, Any]:
+    """Return what decides with which other results this one may be compared."""
+    resolved = config.model_dump(mode="json")
+    recipe = config.recipe
+    return {
+        "run_id": _digest(resolved),
+        "method": method_label(config, strategy),
+        "method_version": __version__,
+        "config_hash": _digest(resolved | {"seed": None}),
+        "recipe_hash": recipe.fingerprint() if recipe is not None else f"table-{config.space.name}",
+        "protocol_version": PROTOCOL_VERSION,
+        "code_version": __version__,
+        "data_fingerprint": config.data_fingerprint,
+        "split": f"seed {recipe.split_seed}" if recipe is not None else "benchmark",
+        "space_version": _digest(config.space.settings) if config.space.settings else "1",
+        "sampler": baseline.sampler,
+        "fidelity": evaluator.fingerprint,
+        "source": evaluator.source,
+        "hardware": hardware(),
+    }
+
+
+def method_label(config: RunConfig, strategy: type) -> str:
+    """Return the strategy's name with the settings that are not its defaults."""
+    model = config_model(strategy)
+    defaults = model().model_dump(mode="json") if model is not None else {}
+    changed = {key: value for key, value in config.strategy.settings.items() if value != defaults.get(key)}
+    inside = ", ".join(f"{key}={value}" for key, value in changed.items())
+    return f"{config.strategy.name}({inside})" if inside else config.strategy.name
+
+
+def summary(result: dict[str, Any]) -> dict[str, Any]:
+    """Return the object that ``nasbench search --json`` prints."""
+    keys = ("space", "strategy", "dataset", "evaluator", "seed", "evaluations", "architecture", "metrics")
+    return {
+        **{key: result[key] for key in keys},
+        "baseline": {key: result["baseline"][key] for key in ("mean", "std", "n")},
+        "random_search": {key: result["random_search"][key] for key in ("mean", "std")},
+        **{key: result[key] for key in ("relative_improvement", "verdict", "run", "seconds")},
+    }
+
+
+def _digest(data: Any) -> str:
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,186 @@
+"""One search from its configuration to its verdict: the main job."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nasbench.core.architecture import Architecture
+from nasbench.core.errors import SearchFailed
+from nasbench.core.evaluation import Evaluation, Learned
+from nasbench.core.ledger import Ledger
+from nasbench.core.loop import Watcher, search
+from nasbench.core.progress import Progress
+from nasbench.core.run_directory import RunDirectory, open_run
+from nasbench.experiments.assemble import Parts
+from nasbench.experiments.config import RunConfig
+from nasbench.experiments.environment import describe_environment
+from nasbench.experiments.reporter import Reporter
+from nasbench.experiments.result import make_result
+from nasbench.protocol.scores import Baseline, FinalScores
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from nasbench.evaluators.training import TrainingRecord
+
+
+def run_search(
+    config: RunConfig,
+    out: Path,
+    data_dir: Path | None = None,
+    reporter: Reporter | None = None,
+    *,
+    workers: int = 0,
+    pictures: bool = True,
+) -> dict[str, Any]:
+    """Run a search in its folder, or go on with it, or return its result if it is finished.
+
+    Raises BadInput for whatever is wrong before work begins, SearchFailed if no candidate succeeded.
+    """
+    reporter = reporter or Reporter()
+    parts = Parts(config, data_dir)
+    strategy, evaluator = parts.strategy, parts.evaluator
+    complete = parts.complete_config()
+    with open_run(out, complete.model_dump(mode="json"), describe_environment(data_dir)) as directory:
+        result = directory.result()
+        if result is None:
+            if not parts.on_table and not (out / "split.json").exists():
+                directory.write("split.json", parts.loaded.split)
+            ledger = directory.ledger()
+            try:
+                if directory.resumed:
+                    reporter.note(f"going on with {out}: {len(ledger)} evaluations are in its ledger")
+                progress = _search(parts, ledger, directory, reporter)
+                architecture = _recommendation(strategy.recommend(), ledger)
+                result = _judge(parts, complete, ledger, architecture, progress, directory, reporter)
+            finally:
+                ledger.close()
+            directory.write("architecture.json", {"text": result["architecture"], "spec": result["architecture_spec"]})
+            directory.write("result.json", result)
+        else:
+            reporter.note(f"{out} is finished; this is its result")
+        if pictures and not (out / "report.html").exists():
+            from nasbench.reports.run_report import write_run_report
+
+            write_run_report(out, parts.space)
+    return result
+
+
+def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Reporter) -> Progress:
+    budget = parts.problem.budget
+    objective = parts.problem.objective
+    total = budget.evaluations if budget.evaluations is not None else budget.seconds
+    best = float("-inf")
+    with reporter.phase("searching", total) as step:
+
+        def done(progress: Progress) -> float:
+            return progress.evaluations if budget.evaluations is not None else progress.seconds
+
+        def evaluated(progress: Progress, evaluations: Sequence[Evaluation]) -> None:
+            nonlocal best
+            best = max([best, *(objective.score(e) for e in evaluations)])
+            step(done(progress), f"best {objective.name} {best:.2f}")
+
+        def learned(progress: Progress, unit: Learned) -> None:
+            step(done(progress), ", ".join(f"{name} {value:.4g}" for name, value in unit.metrics.items()))
+
+        return search(
+            parts.problem,
+            parts.strategy,
+            parts.evaluator,
+            ledger,
+            checkpoints=directory,
+            watcher=Watcher(evaluated, learned),
+        )
+
+
+def _recommendation(recommended: list[Architecture], ledger: Ledger) -> Architecture:
+    if recommended:
+        return recommended[0]
+    errors = [evaluation.error for evaluation in ledger.evaluations if evaluation.error]
+    reason = f"; the first reason: {errors[0]}" if errors else ""
+    raise SearchFailed(f"no candidate succeeded out of {len(ledger)}{reason}.")
+
+
+def _judge(
+    parts: Parts,
+    config: RunConfig,
+    ledger: Ledger,
+    architecture: Architecture,
+    progress: Progress,
+    directory: RunDirectory,
+    reporter: Reporter,
+) -> dict[str, Any]:
+    evaluations = len(ledger)
+    random_search: dict[str, Any] = {"mean": None, "std": None, "percentile": None}
+    curve: dict[str, Any] | None
+    if parts.on_table:
+        from nasbench.protocol.table_judge import random_search_record
+
+        judge = parts.table_judge
+        final, baseline = judge.final(architecture), judge.baseline()
+        verdict = judge.verdict(list(final.test_accuracies), evaluations)
+        random_search = random_search_record(judge.random_search(evaluations), final.test_accuracies[0])
+        curve = judge.random_curve(evaluations)
+    else:
+        from nasbench.protocol.training_judge import random_curve
+
+        baseline = random_baseline(parts, config.baseline, reporter)
+        final = final_training(parts, architecture, config.seeds, directory.path, reporter)
+        verdict = parts.training_judge.verdict(final.test_accuracies, baseline)
+        same_training = all(value in (None, 1) for value in config.evaluator.settings.values())
+        curve = random_curve(baseline, evaluations) if same_training else None
+    return make_result(
+        config,
+        parts.space,
+        type(parts.strategy),
+        parts.evaluator,
+        ledger,
+        architecture,
+        final,
+        baseline,
+        verdict,
+        random_search,
+        curve,
+        progress.seconds,
+        directory.path,
+    )
+
+
+def random_baseline(parts: Parts, size: int, reporter: Reporter) -> Baseline:
+    """Train the random architectures of a space, task and recipe, or take them from the cache."""
+    judge = parts.training_judge
+    cached = judge.cached(size)
+    if cached == size:
+        reporter.note(f"baseline: {size} random architectures, trained before ({judge.key})")
+    with reporter.phase("random baseline", size) as step:
+        return judge.baseline(size, lambda done: step(done, "random architectures trained"))
+
+
+def final_training(
+    parts: Parts, architecture: Architecture, seeds: int, folder: Path, reporter: Reporter
+) -> FinalScores:
+    """Train an architecture once a seed by the recipe, test it, and save the first seed's network in ``folder``."""
+    from nasbench.experiments.model import save_model
+    from nasbench.protocol.training_judge import final_seed
+
+    config, task = parts.config, parts.search_task
+    recipe = config.recipe
+    assert task is not None and recipe is not None
+    name = json.dumps(architecture.to_json())
+
+    def trained(number: int, module: nn.Module, record: TrainingRecord) -> None:
+        if number == 0:
+            save_model(folder, module, record.mean_std, config.space, architecture, task, recipe)
+
+    with reporter.phase("final training", seeds) as step:
+        return parts.training_judge.final(
+            architecture,
+            [final_seed(config.seed, name, number) for number in range(seeds)],
+            folder / "final",
+            trained=trained,
+            progress=lambda done: step(done, "networks trained and tested"),
+        )

@@ -1,0 +1,196 @@
+"""The final evaluation by training: the found architecture and random ones, by the very same recipe."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from filelock import FileLock
+from torch import nn
+
+from nasbench.core.architecture import Architecture
+from nasbench.core.errors import BadInput, Diverged, SearchFailed
+from nasbench.core.problem import Task
+from nasbench.core.run_directory import read_json
+from nasbench.core.search_space import SearchSpace
+from nasbench.core.seeding import generator
+from nasbench.core.state import write_json
+from nasbench.datasets.images import Images
+from nasbench.evaluators.recipe import Recipe
+from nasbench.evaluators.training import TrainingRecord, accuracy, build_and_train, count_parameters
+from nasbench.protocol.random_search import resampled_curve
+from nasbench.protocol.scores import PROTOCOL_VERSION, Baseline, FinalScores
+from nasbench.protocol.verdict import Verdict, verdict_on_training
+
+Trained = Callable[[int, nn.Module, TrainingRecord], None]
+Progress = Callable[[int], None]
+POINTS_OF_A_CURVE = 120
+
+
+class TrainingJudge:
+    """Trains final networks and opens the task's test data. Every finished training is kept, so a kill loses one.
+
+    ``cache`` is the folder of baselines, shared by all runs: one folder a (space, data and split, recipe).
+    """
+
+    def __init__(self, space: SearchSpace, space_settings: dict[str, Any], task: Task, recipe: Recipe, cache: Path):
+        self._space = space
+        self._task = task
+        self._recipe = recipe
+        identity = [PROTOCOL_VERSION, space.name, space_settings, task.search.fingerprint, recipe.fingerprint()]
+        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
+        name = f"{space.name}-{task.search.name}-{recipe.name}".replace("/", "-").replace(":", "-")
+        self.key = f"{name}-{digest}"
+        self._folder = cache / "baselines" / self.key
+
+    def final(
+        self,
+        architecture: Architecture,
+        seeds: Sequence[int],
+        folder: Path,
+        *,
+        trained: Trained = lambda number, module, record: None,
+        progress: Progress = lambda done: None,
+    ) -> FinalScores:
+        """Train an architecture once a seed, test each network, and keep each training's record in ``folder``.
+
+        ``trained`` is called with every fresh network before its record is written. A training that diverges counts at
+        chance. Raises SearchFailed if all do.
+        """
+        make_folder(folder)
+        records = []
+        for number, seed in enumerate(seeds):
+            records.append(self._recorded(folder / f"training-{number:02d}.json", architecture, seed, number, trained))
+            progress(number + 1)
+        failures = tuple(record["error"] for record in records if record["error"])
+        if len(failures) == len(records):
+            raise SearchFailed(f"every final training of the found architecture failed: {failures[0]}")
+        return FinalScores(
+            tuple(record["test_accuracy"] for record in records),
+            tuple(record["valid_accuracy"] for record in records),
+            tuple(seeds),
+            sum(record["seconds"] for record in records),
+            next(record["parameters"] for record in records if record["parameters"]),
+            failures,
+        )
+
+    def baseline(self, size: int, progress: Progress = lambda done: None) -> Baseline:
+        """Train ``size`` random architectures once each, or as many of them as are not in the cache yet."""
+        if size < 2:
+            raise BadInput(f"the baseline needs at least 2 random architectures, not {size}.")
+        make_folder(self._folder)
+        rng = generator(0, f"baseline {self.key}")
+        records = []
+        with FileLock(self._folder / ".lock"):
+            for number in range(size):
+                architecture = self._space.sample(rng)
+                seed = final_seed(0, self.key, number)
+                file = self._folder / f"architecture-{number:03d}.json"
+                records.append(self._recorded(file, architecture, seed, number))
+                progress(number + 1)
+        scores = np.array([record["test_accuracy"] for record in records])
+        valid = [record["valid_accuracy"] for record in records]
+        return Baseline(
+            mean=float(scores.mean()),
+            std=float(scores.std(ddof=1)),
+            median=float(np.median(scores)),
+            n=size,
+            source="trained",
+            sampler="the space's reference distribution",
+            key=self.key,
+            seconds=sum(record["seconds"] for record in records),
+            scores=tuple(scores.tolist()),
+            valid_scores=None if None in valid else tuple(valid),
+            failures=tuple(record["error"] for record in records if record["error"]),
+        )
+
+    def cached(self, size: int) -> int:
+        """Return how many of the baseline's trainings are done already."""
+        return sum((self._folder / f"architecture-{number:03d}.json").exists() for number in range(size))
+
+    def verdict(
+        self, test_accuracies: Sequence[float], baseline: Baseline, random_search: Sequence[float] | None = None
+    ) -> Verdict:
+        """Judge final scores against the baseline and, where it was run as a method, against random search."""
+        assert baseline.scores is not None
+        return verdict_on_training(
+            list(test_accuracies), list(baseline.scores), None if random_search is None else list(random_search)
+        )
+
+    def _recorded(
+        self,
+        file: Path,
+        architecture: Architecture,
+        seed: int,
+        number: int,
+        trained: Trained = lambda number, module, record: None,
+    ) -> dict[str, Any]:
+        """Return the record of one training: from its file, or by training now."""
+        identity = {"architecture": json.loads(json.dumps(architecture.to_json())), "seed": seed}
+        if file.exists():
+            record = read_json(file)
+            if {key: record.get(key) for key in identity} != identity:
+                raise BadInput(f"{file} belongs to another training; delete it to train again.")
+            return record
+        record = identity | self._train(architecture, seed, number, trained)
+        write_json(file, record)
+        return record
+
+    def _train(self, architecture: Architecture, seed: int, number: int, trained: Trained) -> dict[str, Any]:
+        search, started = self._task.search, time.perf_counter()
+        whole = self._recipe.final_data == "train+validation"
+        data = _joined(search.train, search.validation) if whole else search.train
+        try:
+            module, training = build_and_train(self._space, architecture, search, self._recipe, seed, data=data)
+        except Diverged as error:
+            chance = 100.0 / search.classes
+            return {
+                "test_accuracy": chance,
+                "valid_accuracy": None if whole else chance,
+                "parameters": None,
+                "seconds": time.perf_counter() - started,
+                "error": str(error),
+            }
+        test = accuracy(module, self._task.test, training.mean_std)
+        valid = None if whole else accuracy(module, search.validation, training.mean_std)
+        trained(number, module, training)
+        return {
+            "test_accuracy": test,
+            "valid_accuracy": valid,
+            "parameters": count_parameters(module),
+            "seconds": time.perf_counter() - started,
+            "error": None,
+        }
+
+
+def random_curve(baseline: Baseline, evaluations: int) -> dict[str, list[float]] | None:
+    """Estimate the best validation accuracy so far of random search from the baseline's architectures."""
+    if baseline.valid_scores is None:
+        return None
+    points = np.unique(np.geomspace(1, evaluations, POINTS_OF_A_CURVE).astype(int))
+    mean, low, high = resampled_curve(np.array(baseline.valid_scores), points)
+    return {"evaluations": points.tolist(), "mean": list(mean), "low": list(low), "high": list(high)}
+
+
+def final_seed(run_seed: int, name: str, number: int) -> int:
+    """Return the seed of one final training: a function of run seed, name and number."""
+    digest = hashlib.blake2b(f"{run_seed}:{name}:{number}".encode(), digest_size=4).digest()
+    return int.from_bytes(digest)
+
+
+def _joined(a: Images, b: Images) -> Images:
+    return Images(torch.cat([a.images, b.images]), torch.cat([a.labels, b.labels]))
+
+
+def make_folder(folder: Path) -> None:
+    """Create a folder; raise BadInput if that is not possible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"cannot write to {folder}: {error.strerror}.") from error

@@ -1,0 +1,356 @@
+"""The leaderboard: all finished runs, one row a method, space, data set and recipe, ranked only where that is fair.
+
+The protocol follows Yang et al., "NAS evaluation is frustratingly hard", ICLR 2020, and Lindauer and Hutter, "Best
+practices for scientific research on NAS", JMLR 21(243), 2020.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from nasbench.core.errors import BadInput
+from nasbench.core.run_directory import read_json
+from nasbench.core.state import write_atomically
+from nasbench.protocol.comparisons import holm
+from nasbench.protocol.verdict import MIN_RUNS
+from nasbench.reports.leaderboard_rows import (
+    COLUMNS,
+    Conditions,
+    RowKey,
+    Run,
+    decisive_p,
+    is_random_search,
+    make_row,
+    row_key,
+    test_scores,
+    verdict,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from rich.console import Group
+
+RESULT_FORMAT = 1
+NEEDED = (
+    *("space", "dataset", "seed", "evaluations", "unique_evaluations", "failed", "metrics", "final", "baseline"),
+    *("random_search", "costs", "identity"),
+)
+NEEDED_IDENTITY = (
+    *("run_id", "method", "method_version", "config_hash", "recipe_hash", "protocol_version", "data_fingerprint"),
+    *("split", "sampler"),
+)
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class LeaderboardTable:
+    """``frame`` has the columns `COLUMNS`, one row a method, space, data set and recipe; best first where ranked.
+
+    ``warnings`` are lines for the user: files that could not be read, runs that appear twice. ``rank`` holds each row's
+    rank within its space and data set, None where it is not ranked.
+    """
+
+    frame: pd.DataFrame
+    warnings: list[str] = field(default_factory=list)
+    ranks: list[float | None] = field(default_factory=list)
+
+
+# -- reading ---------------------------------------------------------------------------------------------------------
+def collect(paths: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the results of all finished runs in these folders, at any depth, in the order of their paths.
+
+    A result that cannot be read comes back as ``{"run": folder, "unreadable": reason}``, which `leaderboard` turns into
+    a warning. Raises BadInput if a path does not exist or no run is finished.
+    """
+    files: dict[Path, None] = {}
+    for path in paths:
+        if not path.is_dir():
+            raise BadInput(f"{path} is not a folder; name run folders or folders that hold them.")
+        files.update(dict.fromkeys(sorted(path.rglob("result.json"))))
+    results = [_read_result(file) for file in files]
+    if all("unreadable" in result for result in results):
+        places = ", ".join(map(str, paths))
+        problems = "".join(f" {_unreadable(result)}" for result in results)
+        raise BadInput(f"there is no finished run (result.json) in {places or 'no folder'}.{problems}")
+    return results
+
+
+def _read_result(file: Path) -> dict[str, Any]:
+    folder = str(file.parent)
+    try:
+        result = read_json(file)
+        if result.get("format") != RESULT_FORMAT:
+            raise BadInput(f"format {result.get('format')}, this version reads format {RESULT_FORMAT}")
+        missing = [key for key in NEEDED if key not in result]
+        identity = result.get("identity")
+        missing += [
+            f"identity.{key}" for key in NEEDED_IDENTITY if not isinstance(identity, dict) or key not in identity
+        ]
+        if missing:
+            raise BadInput(f"{missing[0]} is missing")
+        config = file.parent / "config.json"
+        budget = _budget(read_json(config)) if config.exists() else None
+    except BadInput as error:
+        return {"run": folder, "unreadable": str(error)}
+    return {**result, "run": folder, "budget": budget}
+
+
+def _budget(config: Mapping[str, Any]) -> str | None:
+    """Return the budget that the run was given, in words; None if its configuration states none."""
+    run = config.get("run")
+    if not isinstance(run, dict):
+        return None
+    parts = [
+        f"{run[key]} {unit}" for key, unit in (("evaluations", "evaluations"), ("time", "seconds")) if run.get(key)
+    ]
+    return " or ".join(parts) or None
+
+
+def _unreadable(result: Run) -> str:
+    return f"{result['run']}: result.json is skipped: {str(result['unreadable']).rstrip('.')}."
+
+
+# -- the table -------------------------------------------------------------------------------------------------------
+def leaderboard(results: Sequence[Mapping[str, Any]]) -> LeaderboardTable:
+    """Sum up results in one row a method, space, data set and recipe, test them against random, and rank them.
+
+    Among the rows of one space and data set the largest group with the same protocol, recipe, split, data and budget
+    is ranked, by mean test accuracy; every other row says in ``not_comparable`` which of these differs. A single run is
+    never ranked. ``rank_mean`` averages a method's ranks over spaces and data sets. p-values are adjusted by Holm's
+    method over all rows. A run given twice counts once; a failed run stays in ``n_runs``.
+    """
+    import pandas as pd
+
+    runs, warnings = _distinct([result for result in results if "unreadable" not in result])
+    warnings = [_unreadable(result) for result in results if "unreadable" in result] + warnings
+    groups: dict[RowKey, list[Run]] = defaultdict(list)
+    for run in runs:
+        groups[row_key(run)].append(run)
+    baselines = _baselines(runs)
+    random_searches = _random_searches(groups)
+    keyed = [
+        (
+            key,
+            make_row(
+                key,
+                group,
+                baselines.get(_baseline_key(group), {}),
+                None if is_random_search(key.method) else random_searches.get((key.space, key.dataset, key.conditions)),
+            ),
+        )
+        for key, group in groups.items()
+    ]
+    rows = [row for _, row in keyed]
+    _adjust(rows)
+    for row in rows:
+        row["verdict"] = verdict(row)
+    ranks = _rank(keyed)
+    order = sorted(range(len(rows)), key=lambda i: _place(rows[i], ranks[i]))
+    frame = pd.DataFrame([rows[i] for i in order], columns=list(COLUMNS))
+    return LeaderboardTable(frame, warnings, [ranks[i] for i in order])
+
+
+def _distinct(results: Sequence[Run]) -> tuple[list[Run], list[str]]:
+    """Drop runs that are there already: the same id, or the same configuration and seed."""
+    kept: list[Run] = []
+    seen: dict[Any, str] = {}
+    warnings = []
+    for run in results:
+        identity = run["identity"]
+        keys: list[Any] = [identity["run_id"]] if identity["run_id"] is not None else []
+        if identity["config_hash"] is not None:
+            keys.append((row_key(run), identity["config_hash"], run["seed"]))
+        first = next((seen[key] for key in keys if key in seen), None)
+        if first is not None:
+            warnings.append(f"{run.get('run')}: the same run as {first}; it counts once.")
+            continue
+        seen.update(dict.fromkeys(keys, str(run.get("run"))))
+        kept.append(run)
+    return kept, warnings
+
+
+def _baseline_key(runs: Sequence[Run]) -> Any:
+    return next((run["baseline"]["key"] for run in runs if run["baseline"]), None)
+
+
+def _baselines(runs: Iterable[Run]) -> dict[Any, Run]:
+    """Return for each key the baseline with most architectures: later runs may have added some to the shared pool."""
+    largest: dict[Any, Run] = {}
+    for run in runs:
+        baseline = run["baseline"]
+        if baseline and baseline["n"] > largest.get(baseline["key"], {"n": -1})["n"]:
+            largest[baseline["key"]] = baseline
+    return largest
+
+
+def _random_searches(groups: Mapping[RowKey, list[Run]]) -> dict[tuple[str, str, Conditions], list[float]]:
+    """Return the test accuracies of random search wherever it has enough runs to compare with."""
+    found: dict[tuple[str, str, Conditions], list[float]] = {}
+    for key, runs in groups.items():
+        scores = test_scores(runs) if is_random_search(key.method) else None
+        place = (key.space, key.dataset, key.conditions)
+        if scores is not None and len(scores) >= max(MIN_RUNS, len(found.get(place, ())) + 1):
+            found[place] = scores
+    return found
+
+
+def _adjust(rows: Sequence[Row]) -> None:
+    tested = [(row, p_value) for row in rows if (p_value := decisive_p(row)) is not None]
+    if tested:
+        for (row, _), adjusted in zip(tested, holm([p_value for _, p_value in tested]).tolist(), strict=True):
+            row["p_holm"] = adjusted
+
+
+# -- ranking ---------------------------------------------------------------------------------------------------------
+def _rank(keyed: Sequence[tuple[RowKey, Row]]) -> list[float | None]:
+    """Set ``rank_mean`` and ``not_comparable`` of all rows; return each row's rank within its space and data set."""
+    ranks: list[float | None] = [None] * len(keyed)
+    places: dict[tuple[str, str], list[int]] = defaultdict(list)
+    for i, (key, _) in enumerate(keyed):
+        places[key.space, key.dataset].append(i)
+    for members in places.values():
+        rankable = [i for i in members if keyed[i][1]["n_runs"] > 1 and keyed[i][1]["test_mean"] is not None]
+        chosen = _largest_group(keyed, rankable or members)
+        ranked = [i for i in rankable if keyed[i][0].conditions == chosen]
+        means = np.array([keyed[i][1]["test_mean"] for i in ranked])
+        for i in ranked:
+            mean = keyed[i][1]["test_mean"]
+            ranks[i] = float((means > mean).sum() + ((means == mean).sum() + 1) / 2)
+        for i in members:
+            key, row = keyed[i]
+            reasons = [row["not_comparable"], _difference(key.conditions, chosen)]
+            reasons.append("one run" if row["n_runs"] == 1 else None)
+            row["not_comparable"] = "; ".join(reason for reason in reasons if reason) or None
+    by_method: dict[str, list[float]] = defaultdict(list)
+    for (key, _), rank in zip(keyed, ranks, strict=True):
+        if rank is not None:
+            by_method[key.method].append(rank)
+    for (key, row), rank in zip(keyed, ranks, strict=True):
+        row["rank_mean"] = None if rank is None else float(np.mean(by_method[key.method]))
+    return ranks
+
+
+def _largest_group(keyed: Sequence[tuple[RowKey, Row]], members: Sequence[int]) -> Conditions:
+    """Return the conditions shared by most rows; then by most runs; then the first in the order of their text."""
+    sizes: dict[Conditions, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for i in members:
+        key, row = keyed[i]
+        rows, runs = sizes[key.conditions]
+        sizes[key.conditions] = rows + 1, runs + row["n_runs"]
+    return min(sizes, key=lambda conditions: (-sizes[conditions][0], -sizes[conditions][1], str(conditions)))
+
+
+def _difference(conditions: Conditions, chosen: Conditions) -> str:
+    return "; ".join(
+        f"{name} differs: {mine}, ranked rows have {theirs}"
+        for name, mine, theirs in zip(Conditions._fields, conditions, chosen, strict=True)
+        if mine != theirs
+    )
+
+
+def _place(row: Row, rank: float | None) -> tuple[Any, ...]:
+    mean = row["test_mean"]
+    return (
+        row["space"],
+        row["dataset"],
+        rank if rank is not None else np.inf,
+        -mean if mean is not None else np.inf,
+        row["method"],
+        str(row["recipe_hash"]),
+    )
+
+
+# -- writing ---------------------------------------------------------------------------------------------------------
+def write_csv(table: LeaderboardTable, path: Path) -> None:
+    """Write every column; numbers in the shortest form that reads back as the very same float, unknown ones empty."""
+    try:
+        write_atomically(path, table.frame.to_csv(index=False, lineterminator="\n").encode())
+    except OSError as error:
+        raise BadInput(f"cannot write to {path}: {error.strerror}.") from error
+
+
+HEADINGS = (
+    *("rank", "method", "space", "data set", "runs", "test %"),
+    *("random %", "RI %", "beats RS", "p (Holm)", "verdict"),
+)
+IN_TERMINAL = {
+    "rank": 4,
+    "method": 9,
+    "runs": 4,
+    "test %": 12,
+    "RI %": 14,
+    "beats RS": 5,
+    "p (Holm)": 7,
+    "verdict": 14,
+}
+"""Columns of the terminal's table and the fewest characters they get: together less than 80."""
+
+
+def short_rows(table: LeaderboardTable) -> list[dict[str, str]]:
+    """Return the cells under `HEADINGS`, rounded for reading; an unranked row says why after its verdict."""
+    shortened = []
+    for row, rank in zip(table.frame.astype(object).to_dict("records"), table.ranks, strict=True):
+        known: dict[str, Any] = {str(name): None if value != value else value for name, value in row.items()}
+        spread = "" if known["test_std"] is None else f" ± {known['test_std']:.2f}"
+        interval = ""
+        if known["ri_ci_low"] is not None:
+            interval = f" [{known['ri_ci_low']:+.2f}, {known['ri_ci_high']:+.2f}]"
+        note = f" (not ranked: {known['not_comparable']})" if known["not_comparable"] else ""
+        cells = (
+            _number(rank, "g"),
+            known["method"],
+            known["space"],
+            known["dataset"],
+            str(known["n_runs"]),
+            _number(known["test_mean"]) + spread,
+            _number(known["random_mean"]),
+            _number(known["ri"], "+.2f") + interval,
+            _number(known["rs_percentile"], ".0f") + (" %" if known["rs_percentile"] is not None else ""),
+            _number(known["p_holm"], ".2g"),
+            f"{known['verdict']}{note}",
+        )
+        shortened.append(dict(zip(HEADINGS, cells, strict=True)))
+    return shortened
+
+
+def _number(value: float | None, form: str = ".2f") -> str:
+    return "–" if value is None else format(value, form)
+
+
+def to_text(table: LeaderboardTable) -> Group:
+    """Return one table a space and data set, to be printed by a rich console, which knows the terminal's width."""
+    from rich import box
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    tables: dict[str, Table] = {}
+    for row in short_rows(table):
+        title = f"{row['space']}, {row['data set']}"
+        if title not in tables:
+            drawn = Table(
+                title=Text(title, "bold"),
+                title_justify="left",
+                box=box.SIMPLE_HEAD,
+                show_edge=False,
+                padding=0,
+            )
+            for heading, narrowest in IN_TERMINAL.items():
+                words = heading in ("method", "verdict")
+                drawn.add_column(heading, justify="left" if words else "right", min_width=narrowest)
+            tables[title] = drawn
+        tables[title].add_row(*(Text(row[heading]) for heading in IN_TERMINAL))
+    return Group(*tables.values())
+
+
+def to_markdown(table: LeaderboardTable) -> str:
+    """Return the table as Markdown, for a README or a discussion."""
+    lines = [HEADINGS, ["---"] * len(HEADINGS), *(row.values() for row in short_rows(table))]
+    return "".join("| " + " | ".join(cell.replace("|", "\\|") for cell in line) + " |\n" for line in lines)

@@ -1,0 +1,98 @@
+"""The contract of a search space, as one function."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nasbench.core.abilities import Crossing, Local
+from nasbench.core.architecture import Architecture
+from nasbench.core.errors import BadInput
+from nasbench.core.problem import SearchTask
+from nasbench.core.search_space import SearchSpace
+from nasbench.core.seeding import generator
+from nasbench.testing.contract import no_global_randomness, require
+
+BATCH = 2
+
+
+def check_space(
+    space: SearchSpace, *, task: SearchTask | None = None, size: Any = None, draws: int = 20, builds: int = 2
+) -> None:
+    """Sample, mutate, canonicalise, write, read, draw and build architectures; raise ContractBroken on a fault.
+
+    ``task`` (default: 16x16 colour images of 10 classes) and ``size`` are what the networks are built for; ``builds`` of
+    the sampled architectures are built, run forward and backward on a batch of two.
+    """
+    rng, again = generator(0, "check"), generator(0, "check")
+    with no_global_randomness():
+        for number in range(draws):
+            architecture = space.sample(rng)
+            require(space.sample(again) == architecture, "sample: the same generator gave another architecture.")
+            _check_one(space, architecture)
+            _check_relatives(space, architecture, rng)
+            _check_relatives(space, architecture, again)
+            if number < builds:
+                _check_build(
+                    space, architecture, task or SearchTask("check", "image", (3, 16, 16), 10, None, None, ""), size
+                )
+    for text in ("", "nonsense", "|~0|", "Genotype("):
+        try:
+            space.parse(text)
+        except BadInput:
+            continue
+        require(False, f"parse: the text '{text}' was accepted.")
+
+
+def _check_one(space: SearchSpace, architecture: Architecture) -> None:
+    name = f"{space.name}: {architecture.spec}"
+    require(architecture.space == space.name, f"{name} has space '{architecture.space}'; it must be the space's name.")
+    space.check(architecture)
+    restored = Architecture.from_json(json.loads(json.dumps(architecture.to_json())))
+    require(restored == architecture, f"{name} changes when it is written to JSON and read again.")
+    text = space.format(architecture)
+    require(space.parse(text) == architecture, f"{name}: format and parse do not undo each other: {text}")
+    representative = space.canonical(architecture)
+    space.check(representative)
+    require(space.canonical(representative) == representative, f"{name}: canonical of canonical is something else.")
+    graph = space.graph(architecture)
+    require(len(graph) > 0, f"{name}: its graph is empty.")
+    lacking = [node for node, data in graph.nodes(data=True) if "op" not in data]
+    require(not lacking, f"{name}: graph nodes without the attribute 'op': {lacking}")
+
+
+def _check_relatives(space: SearchSpace, architecture: Architecture, rng: Any) -> None:
+    mutant = space.mutate(architecture, rng)
+    space.check(mutant)
+    require(mutant != architecture, f"mutate returned the same architecture: {architecture.spec}")
+    if isinstance(space, Crossing):
+        space.check(space.crossover(architecture, mutant, rng))
+    if isinstance(space, Local):
+        neighbors = space.neighbors(architecture)
+        for neighbor in neighbors:
+            space.check(neighbor)
+        require(architecture not in neighbors, f"neighbors contains the architecture itself: {architecture.spec}")
+        require(len(set(neighbors)) == len(neighbors), f"neighbors names one twice: {architecture.spec}")
+
+
+def _check_build(space: SearchSpace, architecture: Architecture, task: SearchTask, size: Any) -> None:
+    import torch
+
+    name = f"{space.name}: {space.format(architecture)}"
+    weights = []
+    for _ in range(2):
+        with torch.random.fork_rng():
+            torch.manual_seed(0)
+            network = space.build(architecture, task, size)
+        weights.append([parameter.detach().clone() for parameter in network.parameters()])
+    require(all(torch.equal(a, b) for a, b in zip(*weights, strict=True)), f"{name}: build ignores torch's seed.")
+    if task.kind != "image":
+        return
+    network.train()
+    output = network(torch.zeros(BATCH, *task.input_shape))
+    logits = output[0] if isinstance(output, tuple) else output
+    expected = (BATCH, task.classes)
+    require(tuple(logits.shape) == expected, f"{name}: the network returns {tuple(logits.shape)}, not {expected}.")
+    require(bool(torch.isfinite(logits).all()), f"{name}: the network's output on zeros is not finite.")
+    logits.sum().backward()
+    require(any(p.grad is not None for p in network.parameters()), f"{name}: no weight gets a gradient.")

@@ -1,0 +1,42 @@
+"""What all tests share: caches of their own, and real data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+
+SIBLING = Path(__file__).parents[2] / "shared" / "data"
+if "NASBENCH_DATA" not in os.environ and SIBLING.is_dir():
+    os.environ["NASBENCH_DATA"] = str(SIBLING)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def one_thread() -> None:
+    """Tests run side by side; small networks on several threads each only wait for one another."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep baselines and decoded images of the tests out of the user's cache."""
+    monkeypatch.setenv("NASBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def data() -> Path:
+    """The folder of real benchmark tables and data sets; skips where there is none."""
+    folder = os.environ.get("NASBENCH_DATA")
+    if folder is None:
+        pytest.skip("NASBENCH_DATA names no folder of benchmark data")
+    return Path(folder)
+
+
+@pytest.fixture
+def table(data: Path) -> Path:
+    """The folder of real data, with the NAS-Bench-201 table in it."""
+    if not (data / "nasbench201" / "accuracy.csv.gz").exists():
+        pytest.skip("the NAS-Bench-201 table is not in NASBENCH_DATA")
+    return data
