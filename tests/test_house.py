@@ -15,8 +15,8 @@ PACKAGE = Path(nasbench.__file__).parent
 # From the left to the right; a room imports itself and rooms to the right of its group.
 ROOMS = [
     {"cli"},
-    {"distributed"},
     {"experiments"},
+    {"distributed"},
     {"reports"},
     {"protocol"},
     {"strategies", "evaluators"},
@@ -79,7 +79,8 @@ def test_a_file_can_be_read_in_one_sitting(file: Path) -> None:
 def test_light_commands_never_import_torch(arguments: list[str]) -> None:
     program = (
         "import sys; from nasbench.cli.main import run; code = run(sys.argv[1:]);"
-        "heavy = {'torch', 'pandas', 'ray', 'torch_geometric'} & set(sys.modules); assert not heavy, heavy; sys.exit(code)"
+        "heavy = {'torch', 'pandas', 'ray', 'torch_geometric'} & set(sys.modules);"
+        "assert not heavy, heavy; sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

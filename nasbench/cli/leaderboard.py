@@ -33,8 +33,9 @@ def leaderboard(
     except OSError as error:
         raise BadInput(f"cannot write {error.filename}: {error.strerror}.") from error
     if json:
-        import json as encoder
+        from nasbench.cli.console import print_json
 
-        print(encoder.dumps({"rows": encoder.loads(table.frame.to_json(orient="records"))}, indent=2))
+        rows = table.frame.astype(object).where(table.frame.notna(), None)
+        print_json({"rows": rows.to_dict(orient="records")})
     else:
         Console(highlight=False).print(board.to_text(table))

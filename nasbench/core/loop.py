@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -28,14 +28,14 @@ class Checkpoints(Protocol):
     def last_checkpoint(self) -> dict[str, Any] | None: ...
 
 
-EvaluateMany = Callable[[Evaluator, Sequence[Proposal], Sequence[int], Sequence[int]], Iterable[Evaluation]]
+EvaluateMany = Callable[[Sequence[Proposal], Sequence[int], Sequence[int]], Iterable[Evaluation]]
 
 
 @dataclass(frozen=True)
 class Watcher:
-    """What to call while searching: ``evaluated`` after every batch, ``learned`` after every learning unit."""
+    """What to call while searching: ``evaluated`` after every evaluation, ``learned`` after every learning unit."""
 
-    evaluated: Callable[[Progress, Sequence[Evaluation]], None] = lambda progress, evaluations: None
+    evaluated: Callable[[Progress, Evaluation], None] = lambda progress, evaluation: None
     learned: Callable[[Progress, Learned], None] = lambda progress, unit: None
 
 
@@ -60,7 +60,8 @@ def search(
     """
     started = time.perf_counter()
     watcher = watcher or Watcher()
-    evaluate_many = evaluate_many or evaluate_one_by_one
+    evaluate_many = evaluate_many or in_this_process(evaluator)
+    absorbing = evaluator if isinstance(evaluator, Absorbing) else None
     parts = {"strategy": strategy, "evaluator": evaluator, "shared": shared}
     stateful = {name: part for name, part in parts.items() if isinstance(part, Stateful)}
     learners = {name: parts[name] for name in ("evaluator", "strategy") if isinstance(parts[name], Learner)}
@@ -95,26 +96,31 @@ def search(
         proposals = strategy.ask()
         if not proposals:
             break
-        if problem.budget.evaluations is not None:
+        if problem.budget.evaluations is not None:  # workers must not begin what the budget does not pay for
             proposals = proposals[: problem.budget.evaluations - progress.evaluations]
-        evaluations = _score(problem, evaluator, ledger, proposals, progress.evaluations, evaluate_many)
+        evaluations = []
+        for evaluation in _score(problem, evaluator, ledger, proposals, progress.evaluations, evaluate_many):
+            evaluations.append(evaluation)
+            part = now(evaluation.id + 1, progress.units)
+            watcher.evaluated(part, evaluation)
+            if part.spent(problem.budget):
+                break
         strategy.tell(evaluations)
-        if isinstance(evaluator, Absorbing):
-            evaluator.absorb(evaluations)
+        if absorbing is not None:
+            absorbing.absorb(evaluations)
         progress = now(progress.evaluations + len(evaluations), progress.units)
         if time.perf_counter() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             save()
-        watcher.evaluated(progress, evaluations)
     return progress
 
 
-def evaluate_one_by_one(
-    evaluator: Evaluator, proposals: Sequence[Proposal], ids: Sequence[int], seeds: Sequence[int]
-) -> Iterable[Evaluation]:
-    """Score a batch in this process, each candidate when the caller takes it, so that what is done is recorded."""
-    if len(proposals) > 1 and isinstance(evaluator, Batching):
-        return evaluator.evaluate_many(proposals, ids, seeds)
-    return (evaluate_safely(evaluator, p, i, s) for p, i, s in zip(proposals, ids, seeds, strict=True))
+def in_this_process(evaluator: Evaluator) -> EvaluateMany:
+    """Return how to score a batch here: at once if the evaluator can, else each candidate when the loop takes it."""
+    if isinstance(evaluator, Batching):
+        return evaluator.evaluate_many
+    return lambda proposals, ids, seeds: (
+        evaluate_safely(evaluator, p, i, s) for p, i, s in zip(proposals, ids, seeds, strict=True)
+    )
 
 
 def evaluate_safely(evaluator: Evaluator, proposal: Proposal, id: int, seed: int) -> Evaluation:
@@ -139,17 +145,16 @@ def _score(
     proposals: Sequence[Proposal],
     first: int,
     evaluate_many: EvaluateMany,
-) -> list[Evaluation]:
-    """Return one evaluation a proposal, in order; each new one is in the ledger as soon as it and all before it are."""
+) -> Iterator[Evaluation]:
+    """Yield one evaluation a proposal, in order; each is in the ledger before it is yielded."""
     new: dict[Proposal, int] = {}
     for id, proposal in enumerate(proposals, start=first):
         if ledger.find(id) is None and proposal not in new and ledger.same(proposal, evaluator.version) is None:
             new[proposal] = id
     ids = list(new.values())
     seeds = [evaluation_seed(problem.seed, id, proposal) for proposal, id in new.items()]
-    fresh = iter(evaluate_many(evaluator, list(new), ids, seeds))
+    fresh = iter(evaluate_many(list(new), ids, seeds))
 
-    evaluations: list[Evaluation] = []
     for id, proposal in enumerate(proposals, start=first):
         evaluation = ledger.find(id)
         if evaluation is not None:
@@ -162,12 +167,11 @@ def _score(
                 evaluation = next(fresh)
             else:
                 earlier = ledger.same(proposal, evaluator.version)
-                if earlier is None:
-                    earlier = evaluations[new[proposal] - first]
+                if earlier is None:  # the same candidate failed earlier in this batch
+                    earlier = ledger.evaluations[new[proposal]]
                 evaluation = replace(earlier, id=id, proposal=proposal, seconds=0.0, reuses=earlier.id)
             ledger.append(evaluation)
-        evaluations.append(evaluation)
-    return evaluations
+        yield evaluation
 
 
 def _learn(name: str, part: Learner, strategy: Strategy, unit: int) -> Learned:

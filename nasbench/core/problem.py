@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One metric to improve, ``name`` as it stands in `Evaluation.metrics` (``valid_accuracy``, ``latency_ms@raspi4``)."""
+    """One metric to improve; ``name`` as in `Evaluation.metrics` (``valid_accuracy``, ``latency_ms@raspi4``)."""
 
     name: str = "valid_accuracy"
     maximize: bool = True

@@ -9,7 +9,7 @@ from nasbench.core.problem import Budget
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """``evaluations`` told to the strategy, learning ``units`` done, ``seconds`` of work over all sessions of the run."""
+    """``evaluations`` told to the strategy, learning ``units`` done, ``seconds`` of work in all sessions of the run."""
 
     evaluations: int
     units: int

@@ -20,11 +20,11 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write a file so that at every instant either the old or the new content is there, whole."""
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with open(aside, "wb") as file:
+        with aside.open("wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(aside, path)
+        aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
 

@@ -90,7 +90,7 @@ def _read_tar(path: Path, file: IO[bytes], head: bytes) -> Iterator[tuple[str, b
     plain = _decompressed(file, head)
     if plain is None:
         raise BadInput(f"{path} is not an archive that can be read; allowed: tar, tar.gz, tar.xz, tar.bz2, zip.")
-    with tarfile.open(fileobj=plain, mode="r|", tarinfo=_Member, bufsize=READ_BYTES) as archive:
+    with tarfile.open(fileobj=plain, mode="r|", tarinfo=_Member) as archive:
         for member in archive:
             _check_name(path, member.name)
             if member.isdir():

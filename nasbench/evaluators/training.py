@@ -66,15 +66,16 @@ def train_network(
     """
     started = time.perf_counter()
     recipe = recipe if epochs is None else recipe.shortened(epochs)
-    mean_std = mean_std or train.statistics()
     place = settings.device()
+    mean, std = mean_std or train.statistics()
+    mean, std = mean.to(place), std.to(place)
     train = train.to(place)
     batch_size = min(recipe.batch_size, len(train))
     steps = len(train) // batch_size
     rates = learning_rates(recipe, steps)
     shuffling = torch.Generator().manual_seed(_seed(seed, "shuffling"))
     augmenting = torch.Generator(place).manual_seed(_seed(seed, "augmentation"))
-    augment = Augment(*mean_std, crop_padding=recipe.crop_padding, flip=recipe.flip, cutout=recipe.cutout)
+    augment = Augment(mean, std, crop_padding=recipe.crop_padding, flip=recipe.flip, cutout=recipe.cutout)
 
     settings.prepare(module).train()
     weights = [weight for weight in module.parameters() if weight.requires_grad]
@@ -112,7 +113,7 @@ def train_network(
             _check_loss(losses[-1], epoch, output)
             if on_epoch is not None:
                 on_epoch(epoch + 1, losses[-1])
-    return TrainingRecord(losses, time.perf_counter() - started, recipe.epochs, mean_std)
+    return TrainingRecord(losses, time.perf_counter() - started, recipe.epochs, (mean.cpu(), std.cpu()))
 
 
 def learning_rates(recipe: Recipe, steps: int) -> list[float]:
@@ -135,13 +136,12 @@ def accuracy(
     """
     place = settings.device()
     images = images.to(place)
-    mean, std = (statistic.to(place) for statistic in mean_std)
     module.eval()
     correct = torch.zeros((), dtype=torch.int64, device=place)
     with torch.inference_mode(), settings.autocast(), settings.deterministic(), settings.threads(threads):
         for first in range(0, len(images), batch_size):
             batch = slice(first, first + batch_size)
-            logits = module(settings.to_device(normalise(images.images[batch], mean, std)))
+            logits = module(settings.to_device(normalise(images.images[batch], *mean_std)))
             correct += (logits.argmax(dim=1) == images.labels[batch]).sum()
     return 100.0 * correct.item() / len(images)
 

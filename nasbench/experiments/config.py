@@ -26,11 +26,11 @@ class Settings(BaseModel):
     dataset: str | None = None
     evaluator: str | None = None
     recipe: str | None = None
-    evaluations: int | None = Field(None, ge=1)
-    time: float | None = Field(None, gt=0)
-    seed: int = Field(0, ge=0)
-    seeds: int = Field(5, ge=1)
-    baseline: int = Field(16, ge=2)
+    evaluations: int | None = Field(default=None, ge=1)
+    time: float | None = Field(default=None, gt=0)
+    seed: int = Field(default=0, ge=0)
+    seeds: int = Field(default=5, ge=1)
+    baseline: int = Field(default=16, ge=2)
     overrides: tuple[str, ...] = ()
 
 

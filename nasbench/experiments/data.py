@@ -53,7 +53,7 @@ def import_source(source: str, data_dir: Path | None, reporter: Reporter) -> Pat
     """Convert a NATS-Bench folder or download a data set into the data folder; return the file or folder made."""
     target = data_dir if data_dir is not None else user_data_folder()
     if source.lower() in DOWNLOADS:
-        from nasbench.datasets.cifar import download
+        from nasbench.datasets.download import download
 
         return download(source.lower(), target)
     folder = Path(source)

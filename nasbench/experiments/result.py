@@ -1,4 +1,4 @@
-"""The result of a run as one JSON object: what it found, what random gives, what it cost, what it is comparable with."""
+"""The result of a run as one JSON object: what was found, what random gives, what it cost, what it compares with."""
 
 from __future__ import annotations
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from nasbench.core.ledger import Ledger
 from nasbench.core.loop import Watcher, search
 from nasbench.core.progress import Progress
 from nasbench.core.run_directory import RunDirectory, open_run
+from nasbench.distributed.workers import worker_pool
 from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import RunConfig
 from nasbench.experiments.environment import describe_environment
@@ -42,7 +42,7 @@ def run_search(
     """
     reporter = reporter or Reporter()
     parts = Parts(config, data_dir)
-    strategy, evaluator = parts.strategy, parts.evaluator
+    strategy, _ = parts.strategy, parts.evaluator  # whatever does not fit is refused before a folder is made
     complete = parts.complete_config()
     with open_run(out, complete.model_dump(mode="json"), describe_environment(data_dir)) as directory:
         result = directory.result()
@@ -53,7 +53,7 @@ def run_search(
             try:
                 if directory.resumed:
                     reporter.note(f"going on with {out}: {len(ledger)} evaluations are in its ledger")
-                progress = _search(parts, ledger, directory, reporter)
+                progress = _search(parts, ledger, directory, reporter, workers)
                 architecture = _recommendation(strategy.recommend(), ledger)
                 result = _judge(parts, complete, ledger, architecture, progress, directory, reporter)
             finally:
@@ -69,7 +69,9 @@ def run_search(
     return result
 
 
-def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Reporter) -> Progress:
+def _search(
+    parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Reporter, workers: int
+) -> Progress:
     budget = parts.problem.budget
     objective = parts.problem.objective
     total = budget.evaluations if budget.evaluations is not None else budget.seconds
@@ -79,22 +81,24 @@ def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Rep
         def done(progress: Progress) -> float:
             return progress.evaluations if budget.evaluations is not None else progress.seconds
 
-        def evaluated(progress: Progress, evaluations: Sequence[Evaluation]) -> None:
+        def evaluated(progress: Progress, evaluation: Evaluation) -> None:
             nonlocal best
-            best = max([best, *(objective.score(e) for e in evaluations)])
+            best = max(best, objective.score(evaluation))
             step(done(progress), f"best {objective.name} {best:.2f}")
 
         def learned(progress: Progress, unit: Learned) -> None:
             step(done(progress), ", ".join(f"{name} {value:.4g}" for name, value in unit.metrics.items()))
 
-        return search(
-            parts.problem,
-            parts.strategy,
-            parts.evaluator,
-            ledger,
-            checkpoints=directory,
-            watcher=Watcher(evaluated, learned),
-        )
+        with worker_pool(parts.evaluator, workers) as evaluate_many:
+            return search(
+                parts.problem,
+                parts.strategy,
+                parts.evaluator,
+                ledger,
+                checkpoints=directory,
+                watcher=Watcher(evaluated, learned),
+                evaluate_many=evaluate_many,
+            )
 
 
 def _recommendation(recommended: list[Architecture], ledger: Ledger) -> Architecture:

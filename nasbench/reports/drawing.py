@@ -326,4 +326,4 @@ def _draw_node(axes: Axes, panel: Panel, node: Node, x: float, y: float, width: 
             )
         )
     text = "white" if kind == "state" else figures.GREY if kind == "absent" else figures.INK
-    axes.text(x, y, label, fontsize=FONT, color=text, ha="center", va="center_baseline", zorder=3)
+    axes.text(x, y, label, fontsize=FONT, color=text, ha="center", va="center_baseline", zorder=3, parse_math=False)

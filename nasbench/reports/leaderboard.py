@@ -131,7 +131,7 @@ def leaderboard(results: Sequence[Mapping[str, Any]]) -> LeaderboardTable:
     runs, warnings = _distinct([result for result in results if "unreadable" not in result])
     warnings = [_unreadable(result) for result in results if "unreadable" in result] + warnings
     groups: dict[RowKey, list[Run]] = defaultdict(list)
-    for run in runs:
+    for run in sorted(runs, key=lambda run: (run["seed"], str(run["identity"]["run_id"]))):
         groups[row_key(run)].append(run)
     baselines = _baselines(runs)
     random_searches = _random_searches(groups)

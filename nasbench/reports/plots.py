@@ -58,7 +58,7 @@ def search_curve(result: Mapping[str, Any], ledger_rows: Sequence[Mapping[str, A
         axes.set_ylabel("validation accuracy (%)")
         axes.grid(axis="y", color=figures.FAINT, alpha=0.4, linewidth=0.7)
         axes.set_axisbelow(True)
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        _legend(axes)
         return figures.svg_text(figure, "Validation accuracy by evaluation")
 
 
@@ -105,7 +105,7 @@ def baseline_distribution(result: Mapping[str, Any]) -> str:
             axes.set_yticks([])
             axes.spines.left.set_visible(False)
         axes.set_xlabel("test accuracy (%)")
-        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
+        _legend(axes)
         return figures.svg_text(figure, "Test accuracy of random architectures and of the found one")
 
 
@@ -135,6 +135,11 @@ def _note_below(axes: Axes, below: int, failed: int) -> None:
             0.99, 0.02, "evaluations not shown: " + ", ".join(notes), transform=axes.transAxes, ha="right", fontsize=10,
             color=figures.GREY, zorder=6, bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 2},
         )  # fmt: skip
+
+
+def _legend(axes: Axes) -> None:
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncols=2)
 
 
 def _whole_numbers(axes: Axes, vertical: bool = False) -> None:

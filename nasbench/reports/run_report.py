@@ -137,7 +137,7 @@ def key_numbers(result: Mapping[str, Any]) -> Lines:
         ("random search of the same cost", _spread(search.get("mean"), search.get("std"))),
     ]
     if search.get("percentile") is not None:
-        lines.append(("beats of such random searches", f"{search['percentile']:.1f} %"))
+        lines.append(("beats, of such random searches", f"{search['percentile']:.1f} %"))
     lines.append(
         (
             "evaluations",
@@ -194,7 +194,7 @@ def what_would_change(result: Mapping[str, Any]) -> list[str]:
     if "no test" in verdict:
         lines.append(
             f"Repeat the run with other seeds: from {MIN_RUNS} runs on there is a test. "
-            "`nasbench leaderboard` puts the runs together."
+            "'nasbench leaderboard' puts the runs together."
         )
     elif verdict.startswith("cannot be told"):
         lines.append(

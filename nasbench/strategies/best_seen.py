@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from bisect import insort
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 from nasbench.core.architecture import Architecture
 from nasbench.core.evaluation import Evaluation
 from nasbench.core.problem import Objective
 
-KEPT = 64
+KEPT = 32
 
 
 class BestSeen:
@@ -24,6 +25,7 @@ class BestSeen:
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
         self._best: list[tuple[float, str, Architecture]] = []
+        self._kept: set[Architecture] = set()
 
     def add(self, evaluation: Evaluation) -> float:
         """Take one evaluation; return its score (larger is better, minus infinity if it failed)."""
@@ -32,14 +34,15 @@ class BestSeen:
         if score == -math.inf or (len(best) == KEPT and -score > best[-1][0]):
             return score
         architecture = evaluation.architecture
-        entry = (-score, repr(architecture.spec), architecture)
-        for i, known in enumerate(best):
-            if known[2] == architecture:
-                if known[:2] <= entry[:2]:
-                    return score
-                del best[i]
-                break
-        insort(best, entry, key=lambda entry: entry[:2])
+        if architecture in self._kept:
+            i = next(i for i, entry in enumerate(best) if entry[2] == architecture)
+            if best[i][0] <= -score:
+                return score
+            del best[i]
+        insort(best, (-score, repr(architecture.spec), architecture), key=itemgetter(0, 1))
+        self._kept.add(architecture)
+        for entry in best[KEPT:]:
+            self._kept.discard(entry[2])
         del best[KEPT:]
         return score
 
@@ -57,3 +60,4 @@ class BestSeen:
     def load_state_dict(self, state: list[Any]) -> None:
         known = [(score, Architecture.from_json(architecture)) for score, architecture in state]
         self._best = [(score, repr(architecture.spec), architecture) for score, architecture in known]
+        self._kept = {architecture for _, architecture in known}

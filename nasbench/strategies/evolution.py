@@ -27,7 +27,7 @@ class BenchmarkMutation(Protocol):
 
 
 class Evolution(Strategy):
-    """Asks for one child at a time, once the initial random population has been scored.
+    """Asks for the initial random population at once, then for one child at a time.
 
     The parent is the best of ``tournament`` members drawn with replacement, the child differs from it in one decision
     and replaces the oldest member. Failed candidates do not enter the population. With ``unique`` a child isomorphic
@@ -59,16 +59,15 @@ class Evolution(Strategy):
         else:
             raise MissingAbility(f"space '{self.space.name}' has no mutation of its own; use mutation=uniform.")
         self._population: deque[tuple[Architecture, float]] = deque()
-        self._asked = 0
+        self._started = False
         self._seen: set[Architecture] = set()
         self._best = BestSeen(problem.objective)
 
     def ask(self) -> list[Proposal]:
-        child = self._unseen_child() if self._config.unique else self._child()
-        if child is None:
-            return []
-        self._asked += 1
-        return [Proposal(child)]
+        count = 1 if self._started else self._config.population
+        self._started = True
+        children = [self._unseen_child() if self._config.unique else self._child() for _ in range(count)]
+        return [Proposal(child) for child in children if child is not None]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         for evaluation in evaluations:
@@ -89,7 +88,7 @@ class Evolution(Strategy):
     def state_dict(self) -> dict[str, Any]:
         return {
             "rng": generator_state(self.rng),
-            "asked": self._asked,
+            "started": self._started,
             "population": [[architecture.to_json(), score] for architecture, score in self._population],
             "seen": sorted((a.to_json() for a in self._seen), key=repr),
             "best": self._best.state_dict(),
@@ -97,7 +96,7 @@ class Evolution(Strategy):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         restore_generator(self.rng, state["rng"])
-        self._asked = state["asked"]
+        self._started = state["started"]
         self._population = deque((Architecture.from_json(a), score) for a, score in state["population"])
         self._seen = {Architecture.from_json(a) for a in state["seen"]}
         self._best.load_state_dict(state["best"])
@@ -108,7 +107,7 @@ class Evolution(Strategy):
         return max((members[i] for i in picks), key=lambda member: member[1])[0]
 
     def _child(self) -> Architecture:
-        if self._asked < self._config.population or not self._population:
+        if not self._population:
             return self.space.sample(self.rng)
         return self._mutate(self._parent(self.rng), self.rng)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from pydantic import Field
+
 from nasbench.core.architecture import Architecture
 from nasbench.core.evaluation import Evaluation, Proposal
 from nasbench.core.problem import Problem
@@ -20,14 +22,15 @@ class RandomSearch(Strategy):
     """
 
     class Config(StrategyConfig):
-        pass
+        batch: int = Field(16, ge=1)  # candidates asked for at once, which several workers can share
 
-    def __init__(self, problem: Problem, config: StrategyConfig, rng: Rng, shared: Any = None) -> None:
+    def __init__(self, problem: Problem, config: Config, rng: Rng, shared: Any = None) -> None:
         super().__init__(problem, config, rng, shared)
+        self._batch = config.batch
         self._best = BestSeen(problem.objective)
 
     def ask(self) -> list[Proposal]:
-        return [Proposal(self.space.sample(self.rng))]
+        return [Proposal(self.space.sample(self.rng)) for _ in range(self._batch)]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         self._best.extend(evaluations)

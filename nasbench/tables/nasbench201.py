@@ -3,8 +3,8 @@
 The file ``nasbench201/accuracy.csv.gz`` has one row a cell: ``index`` and ``arch`` as the benchmark numbers and writes
 them, and per data set the accuracies in percent ``<dataset>_valid_12`` (validation after 12 epochs), which this module
 reads, and ``<dataset>_test_200`` (test after 200 epochs, mean over the trained seeds), which it never reads.
-``nasbench201/latency_ms.csv.gz`` has the measured latency of the same cells in milliseconds, one column a device (Lee et
-al., HELP, NeurIPS 2021; Li et al., HW-NAS-Bench, ICLR 2021).
+``nasbench201/latency_ms.csv.gz`` has the measured latency of the same cells in milliseconds, one column a device (Lee
+et al., HELP, NeurIPS 2021; Li et al., HW-NAS-Bench, ICLR 2021).
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Spec = tuple[Value, ...]
 
 @dataclass(frozen=True)
 class Table:
-    """The search scores of one data set: ``row[spec]`` gives the row of ``valid_accuracy`` (percent) and of ``index``."""
+    """The search scores of one data set: ``row[spec]`` is the cell's place in ``valid_accuracy`` (percent)."""
 
     dataset: str
     row: dict[Spec, int]
@@ -97,7 +97,7 @@ def known_dataset(name: str, header: list[str]) -> str:
 
 
 def parse_cell(text: str) -> Spec:
-    """Read a cell string without checks, in the order of the space's decisions; the benchmark's rows are well-formed."""
+    """Read a cell string without checks, in the order of the space's decisions."""
     return tuple([edge.partition("~")[0] for node in text.split("+") for edge in node.strip("|").split("|")])
 
 

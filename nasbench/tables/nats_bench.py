@@ -1,7 +1,8 @@
 """Import the original NATS-Bench topology folder (Dong et al., TPAMI 2021) into the package's own table.
 
-The folder ``NATS-tss-v1_0-3ffb9-simple`` holds one bz2-compressed pickle a cell and ``meta.pickle.pbz2``. They exist only
-as pickles, so they are read with an allow-list of types; their meaning comes from the optional package ``nats-bench``.
+The folder ``NATS-tss-v1_0-3ffb9-simple`` holds one bz2-compressed pickle a cell and ``meta.pickle.pbz2``. They exist
+only as pickles, so they are read with an allow-list of types; their meaning comes from the optional package
+``nats-bench``.
 """
 
 from __future__ import annotations

@@ -16,8 +16,8 @@ from nasbench.testing.contract import no_global_randomness, require
 def check_evaluator(evaluator: Evaluator, architectures: Sequence[Architecture]) -> None:
     """Score some architectures twice; raise ContractBroken unless the contract of an evaluator is kept.
 
-    Checked: equal (proposal, seed) gives equal metrics, in any order and in a batch; ids, seeds and proposals come back;
-    metrics are finite numbers; an unknown fidelity is refused; no global randomness.
+    Checked: equal (proposal, seed) gives equal metrics, in any order and in a batch; ids, seeds and proposals come
+    back; metrics are finite numbers; an unknown fidelity is refused; no global randomness.
     """
     require(isinstance(evaluator, Evaluator), "it lacks source, version, fingerprint or evaluate.")
     proposals = [Proposal(architecture) for architecture in architectures]

@@ -21,8 +21,8 @@ def check_space(
 ) -> None:
     """Sample, mutate, canonicalise, write, read, draw and build architectures; raise ContractBroken on a fault.
 
-    ``task`` (default: 16x16 colour images of 10 classes) and ``size`` are what the networks are built for; ``builds`` of
-    the sampled architectures are built, run forward and backward on a batch of two.
+    ``task`` (default: 16x16 colour images of 10 classes) and ``size`` are what the networks are built for; ``builds``
+    of the sampled architectures are built, run forward and backward on a batch of two.
     """
     rng, again = generator(0, "check"), generator(0, "check")
     with no_global_randomness():

@@ -31,7 +31,7 @@ class SmallSpace(DecisionSpace):
 
 
 class HashEvaluator:
-    """Scores by position in the alphabet plus noise from a hash; one candidate in eight fails. No training, no state."""
+    """Scores by position in the alphabet plus noise from a hash; one candidate in eight fails. No state."""
 
     source: Source = "trained"
     version = 0

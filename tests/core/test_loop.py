@@ -255,11 +255,12 @@ def test_a_repeated_encoding_is_answered_from_the_ledger_and_still_counts() -> N
     evaluator = CountingEvaluator()
     ledger = in_memory(RandomSearch, evaluator, 200, Tiny())
     assert len(ledger) == 200
-    succeeded = {e.architecture for e in ledger.evaluations if e.status == "ok"}
-    failed = [e for e in ledger.evaluations if e.status == "failed"]
-    assert evaluator.calls == len(succeeded) + len(failed)  # what failed is tried again, with another seed
     copies = [e for e in ledger.evaluations if e.reuses is not None]
     assert len(copies) == 200 - evaluator.calls
+    succeeded = {e.architecture for e in ledger.evaluations if e.status == "ok"}
+    failed = [e for e in ledger.evaluations if e.status == "failed" and e.reuses is None]
+    assert evaluator.calls == len(succeeded) + len(failed)  # in a later batch what failed is tried again
+    assert len(failed) > 16 - len(succeeded)
     for copy in copies:
         assert copy.seconds == 0 and copy.metrics == ledger.evaluations[copy.reuses].metrics
 
@@ -327,7 +328,7 @@ def test_a_batch_is_cut_to_the_budget_and_recorded_one_by_one(tmp_path: Path) ->
 
 def test_a_time_budget_ends_the_search() -> None:
     problem, ledger = Problem(SPACE, None, Budget(seconds=0.05), seed=0), Ledger()
-    progress = search(problem, RandomSearch(problem, None, generator(0, "s")), HashEvaluator(), ledger)
+    progress = search(problem, RandomSearch(problem, RandomSearch.Config(), generator(0, "s")), HashEvaluator(), ledger)
     assert progress.seconds >= 0.05 and progress.evaluations == len(ledger) > 10
 
 
@@ -336,4 +337,4 @@ def test_a_ledger_of_another_search_is_refused(tmp_path: Path) -> None:
     problem = Problem(SPACE, None, Budget(evaluations=40), seed=3)
     ledger = Ledger(tmp_path / "run" / "evaluations.jsonl")
     with pytest.raises(BadInput, match="another architecture"):
-        search(problem, RandomSearch(problem, None, generator(99, "strategy")), HashEvaluator(), ledger)
+        search(problem, RandomSearch(problem, RandomSearch.Config(), generator(99, "strategy")), HashEvaluator(), ledger)

@@ -1,4 +1,5 @@
 import json
+from itertools import chain
 
 import numpy as np
 import pytest
@@ -48,7 +49,7 @@ def test_a_source_without_test_part_is_split_60_20_20():
     assert loaded.split["sizes"] == {"train": 120, "validation": 40, "test": 40}
     search = loaded.task.search
     pixels = [part.images[:, 0, 0, 0].tolist() for part in (search.train, search.validation, loaded.task.test)]
-    assert sorted(sum(pixels, [])) == list(range(200))
+    assert sorted(chain.from_iterable(pixels)) == list(range(200))
     assert pixels[1] == loaded.split["validation_indices"]
     assert pixels[2] == loaded.split["test_indices"]
     assert search.validation.labels.bincount().tolist() == [8, 12, 20]

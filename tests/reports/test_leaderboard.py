@@ -326,9 +326,6 @@ def test_csv_round_trip_is_exact(tmp_path: Path) -> None:
                 assert text == "" if math.isnan(value) else float(text) == value
             else:
                 assert text == ("" if value is None else str(value))
-    read = pd.read_csv(tmp_path / "board.csv", float_precision="round_trip")
-    for column in ("test_mean", "ri", "ri_ci_low", "p_value", "p_holm"):
-        assert read[column].equals(table.frame[column].astype(float))
 
 
 def test_columns_are_those_of_the_protocol_whatever_is_known() -> None:
@@ -338,10 +335,7 @@ def test_columns_are_those_of_the_protocol_whatever_is_known() -> None:
 
 def test_order_of_the_runs_does_not_matter() -> None:
     results = [*runs("a", GOOD), *runs("b", FAIR), *runs("random", FAIR[::-1])]
-    first, second = leaderboard(results).frame, leaderboard(results[::-1]).frame
-    numbers = first.select_dtypes("number").columns
-    pd.testing.assert_frame_equal(first[numbers], second[numbers])
-    assert first["method"].tolist() == second["method"].tolist()
+    pd.testing.assert_frame_equal(leaderboard(results).frame, leaderboard(results[::-1]).frame)
 
 
 def test_the_terminal_fits_80_columns_and_shows_markup_as_it_is() -> None:

@@ -117,7 +117,7 @@ V2 = KNOWN_CELLS["DARTS_V2"]
         (V2.removesuffix(")"), "cannot read the genotype"),
         (V2.replace("Genotype", "Cell"), "this is not a genotype"),
         (V2 + "; x = 1", "expected one expression"),
-        ("DARTS_V3", "unknown genotype 'DARTS_V3'. Did you mean 'darts_v"),
+        ("DARTS_V3", "unknown genotype 'DARTS_V3'. Did you mean 'DARTS_V"),
         ("SHARP_DARTS", "unknown operation 'choke_conv_3x3'"),
         ("", "expected one expression"),
         ("Genotype(normal=__import__('os').getcwd(), normal_concat=range(2, 6), reduce=[], reduce_concat=range(2, 6))",

@@ -1,0 +1,69 @@
+"""Score the candidates of a batch in several processes of this machine."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+
+from nasbench.core.errors import BadInput
+from nasbench.core.evaluation import Evaluation, Proposal
+from nasbench.core.evaluator import Evaluator
+from nasbench.core.loop import EvaluateMany, evaluate_safely, in_this_process
+
+_evaluator: Evaluator | None = None
+
+
+@contextmanager
+def worker_pool(evaluator: Evaluator, workers: int) -> Iterator[EvaluateMany]:
+    """Yield a function that scores batches with this many processes; with 0 or 1 none is started.
+
+    The evaluator travels once to each process, which gets its share of the processor's threads. Evaluations come back
+    in the order asked. Only an evaluator without state may be used: its version would not rise over there.
+    """
+    if workers <= 1:
+        yield in_this_process(evaluator)
+        return
+    if hasattr(evaluator, "absorb") or hasattr(evaluator, "learn"):
+        raise BadInput(f"an evaluator that learns (source '{evaluator.source}') works in one process: --workers 0.")
+    try:
+        packed = pickle.dumps(evaluator)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise BadInput(f"this evaluator cannot be sent to other processes ({error}); use --workers 0.") from error
+    torch = sys.modules.get("torch")
+    threads = max(1, torch.get_num_threads() // workers) if torch is not None else 1
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _receive, (packed, threads, list(sys.path)))
+
+    def evaluate_many(
+        proposals: Sequence[Proposal], ids: Sequence[int], seeds: Sequence[int]
+    ) -> Iterable[Evaluation]:
+        futures = [pool.submit(_evaluate, p, i, s) for p, i, s in zip(proposals, ids, seeds, strict=True)]
+        try:
+            for future in futures:
+                yield future.result()
+        finally:
+            for future in futures:
+                future.cancel()
+
+    try:
+        yield evaluate_many
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _receive(packed: bytes, threads: int, path: list[str]) -> None:
+    global _evaluator
+    sys.path[:] = path
+    _evaluator = pickle.loads(packed)
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(threads)
+
+
+def _evaluate(proposal: Proposal, id: int, seed: int) -> Evaluation:
+    assert _evaluator is not None
+    return evaluate_safely(_evaluator, proposal, id, seed)
