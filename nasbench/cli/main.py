@@ -13,6 +13,8 @@ from nasbench import __version__
 from nasbench.cli import baseline, data, evaluate, leaderboard, list_names, search, show
 from nasbench.core.errors import BadInput, NasbenchError
 
+INTERRUPTED = 130
+
 app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
@@ -46,6 +48,8 @@ def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return the exit code."""
     try:
         code = app(args=arguments, standalone_mode=False)
+        if code == INTERRUPTED:  # typer turns Ctrl-C into this exit code
+            raise KeyboardInterrupt
         return code if isinstance(code, int) else 0
     except BadInput as error:
         return _failure(str(error), 2)
@@ -55,7 +59,7 @@ def run(arguments: list[str] | None = None) -> int:
         message = getattr(error, "format_message", error.__str__)()
         return _failure(message, 2) if message else 2
     except (KeyboardInterrupt, typer.Abort):
-        return _failure("interrupted; the same command goes on where it stopped", 130)
+        return _failure("interrupted; the same command goes on where it stopped", INTERRUPTED)
     except BrokenPipeError:
         # The reader of our output has gone: nothing is wrong, but Python would complain once more when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

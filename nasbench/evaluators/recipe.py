@@ -46,9 +46,9 @@ class Recipe(BaseModel):
     flip: bool = True  # mirrored with probability one half (He et al. 2016, section 4.2)
     cutout: int = Field(default=16, ge=0)  # side of a square set to zero, pixels; 0: none (DARTS A.2.1)
 
-    # CPU threads of one training. Results depend on it in their last bits, so it is part of the recipe. On small
-    # networks a second thread gains a third at most where cores are idle and costs many times its worth where they are
-    # busy (measured): several trainings at once, one thread each, are the better use of cores.
+    # CPU threads of one training. Results depend on it in their last bits, so it is part of the recipe. A second thread
+    # slows the training of 8x8 images and makes that of 32x32 images 1.4 times as fast (benchmarks/training_speed.py),
+    # if cores are idle; threads that wait for a busy core are far slower than one. Better several trainings at once.
     threads: int = Field(default=1, ge=1)
 
     # data

@@ -69,6 +69,14 @@ class Parts:
     def search_task(self) -> SearchTask | None:
         return None if self.on_table else self.loaded.task.search
 
+    @property
+    def classes(self) -> int:
+        if self.on_table:
+            from nasbench.tables.nasbench201 import CLASSES
+
+            return CLASSES[self.table.dataset]
+        return self.loaded.task.search.classes
+
     @cached_property
     def data_fingerprint(self) -> str:
         return self.table.fingerprint if self.on_table else self.loaded.task.search.fingerprint

@@ -33,6 +33,7 @@ def make_result(
     random_search: dict[str, Any],
     random_curve: dict[str, Any] | None,
     search_seconds: float,
+    classes: int,
     run: Path,
 ) -> dict[str, Any]:
     """Put together ``result.json``. Accuracies and the relative improvement are percentages, times seconds."""
@@ -47,17 +48,11 @@ def make_result(
     metrics["test_accuracy"] = sum(final.test_accuracies) / len(final.test_accuracies)
     if final.parameters is not None:
         metrics["parameters"] = float(final.parameters)
+    words, percentile = verdict.words, random_search["percentile"]
+    if len(final.test_accuracies) == 1 and percentile is not None:
+        words += f"; beats {percentile:.0f} % of random searches of the same cost"
     return {
-        "format": FORMAT,
-        "protocol_version": PROTOCOL_VERSION,
-        "space": config.space.name,
-        "strategy": config.strategy.name,
-        "dataset": config.dataset,
-        "evaluator": config.evaluator.name,
-        "seed": config.seed,
-        "evaluations": len(evaluations),
-        "unique_evaluations": len({space.canonical(e.architecture) for e in evaluations}),
-        "failed": sum(e.status == "failed" for e in evaluations),
+        **_head(config, space, ledger),
         "architecture": space.format(architecture),
         "architecture_spec": architecture.to_json(),
         "metrics": metrics,
@@ -71,7 +66,7 @@ def make_result(
             "high": improvement.high,
             "p_value": verdict.p_value,
         },
-        "verdict": verdict.words,
+        "verdict": words,
         "verdict_sentence": verdict.sentence,
         "runs_needed": verdict.runs_needed,
         "costs": {
@@ -80,13 +75,60 @@ def make_result(
             "final_seconds": final.seconds,
             "baseline_seconds": baseline.seconds,
         },
-        "identity": identity(config, strategy, evaluator, baseline),
+        "identity": identity(config, strategy, evaluator, baseline.sampler, classes),
         "run": str(run),
         "seconds": search_seconds + final.seconds + baseline.seconds,
     }
 
 
-def identity(config: RunConfig, strategy: type, evaluator: Evaluator, baseline: Baseline) -> dict[str, Any]:
+def failed_result(
+    config: RunConfig,
+    space: SearchSpace,
+    strategy: type,
+    evaluator: Evaluator,
+    ledger: Ledger,
+    reason: str,
+    search_seconds: float,
+    classes: int,
+    run: Path,
+) -> dict[str, Any]:
+    """Put together the result of a search in which no candidate succeeded: it counts, at chance, in a leaderboard."""
+    nothing = ("architecture", "architecture_spec", "final", "random_curve", "runs_needed")
+    return {
+        **_head(config, space, ledger),
+        **dict.fromkeys(nothing),
+        "metrics": dict.fromkeys(("valid_accuracy", "test_accuracy", "parameters")),
+        "baseline": dict.fromkeys(("mean", "std", "n", "median", "source", "sampler", "key", "scores", "histogram")),
+        "random_search": dict.fromkeys(("mean", "std", "percentile")),
+        "relative_improvement": dict.fromkeys(("value", "low", "high", "p_value")),
+        "verdict": "the search failed",
+        "verdict_sentence": reason,
+        "costs": {"search_seconds": search_seconds, "selection_seconds": 0.0, "final_seconds": 0.0},
+        "identity": identity(config, strategy, evaluator, None, classes),
+        "run": str(run),
+        "seconds": search_seconds,
+    }
+
+
+def _head(config: RunConfig, space: SearchSpace, ledger: Ledger) -> dict[str, Any]:
+    evaluations = ledger.evaluations
+    return {
+        "format": FORMAT,
+        "protocol_version": PROTOCOL_VERSION,
+        "space": config.space.name,
+        "strategy": config.strategy.name,
+        "dataset": config.dataset,
+        "evaluator": config.evaluator.name,
+        "seed": config.seed,
+        "evaluations": len(evaluations),
+        "unique_evaluations": len({space.canonical(e.architecture) for e in evaluations}),
+        "failed": sum(e.status == "failed" for e in evaluations),
+    }
+
+
+def identity(
+    config: RunConfig, strategy: type, evaluator: Evaluator, sampler: str | None, classes: int
+) -> dict[str, Any]:
     """Return what decides with which other results this one may be compared."""
     resolved = config.model_dump(mode="json")
     recipe = config.recipe
@@ -101,7 +143,8 @@ def identity(config: RunConfig, strategy: type, evaluator: Evaluator, baseline: 
         "data_fingerprint": config.data_fingerprint,
         "split": f"seed {recipe.split_seed}" if recipe is not None else "benchmark",
         "space_version": _digest(config.space.settings) if config.space.settings else "1",
-        "sampler": baseline.sampler,
+        "sampler": sampler,
+        "classes": classes,
         "fidelity": evaluator.fingerprint,
         "source": evaluator.source,
         "hardware": hardware(),

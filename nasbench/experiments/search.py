@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,18 @@ from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import RunConfig
 from nasbench.experiments.environment import describe_environment
 from nasbench.experiments.reporter import Reporter
-from nasbench.experiments.result import make_result
+from nasbench.experiments.result import failed_result, make_result
 from nasbench.protocol.scores import Baseline, FinalScores
 
 if TYPE_CHECKING:
     from torch import nn
 
     from nasbench.evaluators.training import TrainingRecord
+
+ONE_ARCHITECTURE = (
+    "The scores are trainings of the one architecture that this search found; "
+    "on the method, several searches with different seeds speak (nasbench leaderboard)."
+)
 
 
 def run_search(
@@ -54,14 +60,20 @@ def run_search(
                 if directory.resumed:
                     reporter.note(f"going on with {out}: {len(ledger)} evaluations are in its ledger")
                 progress = _search(parts, ledger, directory, reporter, workers)
-                architecture = _recommendation(strategy.recommend(), ledger)
-                result = _judge(parts, complete, ledger, architecture, progress, directory, reporter)
+                recommended = strategy.recommend()
+                if recommended:
+                    result = _judge(parts, complete, ledger, recommended[0], progress, directory, reporter)
+                    text, spec = result["architecture"], result["architecture_spec"]
+                    directory.write("architecture.json", {"text": text, "spec": spec})
+                else:
+                    result = _failure(parts, complete, ledger, progress, directory)
             finally:
                 ledger.close()
-            directory.write("architecture.json", {"text": result["architecture"], "spec": result["architecture_spec"]})
             directory.write("result.json", result)
         else:
             reporter.note(f"{out} is finished; this is its result")
+        if result["final"] is None:
+            raise SearchFailed(f"{result['verdict_sentence']} (recorded in {out})")
         if pictures and not (out / "report.html").exists():
             from nasbench.reports.run_report import write_run_report
 
@@ -101,12 +113,14 @@ def _search(
             )
 
 
-def _recommendation(recommended: list[Architecture], ledger: Ledger) -> Architecture:
-    if recommended:
-        return recommended[0]
+def _failure(
+    parts: Parts, config: RunConfig, ledger: Ledger, progress: Progress, directory: RunDirectory
+) -> dict[str, Any]:
     errors = [evaluation.error for evaluation in ledger.evaluations if evaluation.error]
-    reason = f"; the first reason: {errors[0]}" if errors else ""
-    raise SearchFailed(f"no candidate succeeded out of {len(ledger)}{reason}.")
+    reason = f"no candidate succeeded out of {len(ledger)}" + (f"; the first reason: {errors[0]}" if errors else "")
+    strategy, evaluator = type(parts.strategy), parts.evaluator
+    seconds, classes, path = progress.seconds, parts.classes, directory.path
+    return failed_result(config, parts.space, strategy, evaluator, ledger, reason, seconds, classes, path)
 
 
 def _judge(
@@ -135,6 +149,7 @@ def _judge(
         baseline = random_baseline(parts, config.baseline, reporter)
         final = final_training(parts, architecture, config.seeds, directory.path, reporter)
         verdict = parts.training_judge.verdict(final.test_accuracies, baseline)
+        verdict = replace(verdict, sentence=f"{verdict.sentence} {ONE_ARCHITECTURE}")
         same_training = all(value in (None, 1) for value in config.evaluator.settings.values())
         curve = random_curve(baseline, evaluations) if same_training else None
     return make_result(
@@ -150,6 +165,7 @@ def _judge(
         random_search,
         curve,
         progress.seconds,
+        parts.classes,
         directory.path,
     )
 

@@ -15,7 +15,11 @@ def device() -> torch.device:
 
 
 def prepare(module: nn.Module) -> nn.Module:
-    """Move a network to the device, its convolution weights in channels-last order; in place, returned for chaining."""
+    """Move a network to the device, its convolution weights in channels-last order; in place, returned for chaining.
+
+    On the CPU, too: DARTS networks of 8 channels train 1.3 times as fast on 32x32 images with it, and on 8x8 images no
+    slower (benchmarks/training_speed.py).
+    """
     return module.to(device()).to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
 
 

@@ -1,0 +1,96 @@
+"""A search killed by the operating system at random instants, and started again each time, ends as if undisturbed."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import random
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+KILLS = 20
+PRELOADED = ["torch", "nasbench.cli.main", "nasbench.experiments.search", "nasbench.protocol.training_judge"]
+TABLE = ["--space", "nasbench201", "--evaluator", "table", "--dataset", "cifar100", "--evaluations", "20000"]
+TRAINING = [
+    *("--space", "nasbench201", "--strategy", "evolution", "--evaluations", "8", "--seeds", "2"),
+    *("--baseline-size", "2", "--set", "population=3", "--set", "tournament=2"),
+    *("--set", "recipe.epochs=1", "--set", "recipe.warmup_epochs=0", "--set", "recipe.channels=2"),
+    *("--set", "recipe.cells=1"),
+]
+
+
+def work(folder: str, cache: str, arguments: list[str]) -> None:
+    """Run one search in a process of its own."""
+    import torch
+
+    from nasbench.cli.main import run
+
+    torch.set_num_threads(1)
+    os.environ["NASBENCH_CACHE"] = cache
+    os.chdir(folder)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    os._exit(run(["search", *arguments, "--out", "run"]))
+
+
+def start(folder: Path, arguments: list[str]) -> multiprocessing.process.BaseProcess:
+    """Start a search in a process forked from one that has the libraries loaded, so that a start takes no time."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    folder.mkdir(exist_ok=True)
+    process = context.Process(target=work, args=(str(folder), str(folder / "cache"), arguments))
+    process.start()
+    return process
+
+
+def finish(folder: Path, arguments: list[str]) -> float:
+    """Let a search end by itself; return its seconds."""
+    started = time.monotonic()
+    process = start(folder, arguments)
+    process.join()
+    assert process.exitcode == 0
+    return time.monotonic() - started
+
+
+def timeless(folder: Path) -> tuple[bytes, dict, bytes]:
+    """Return ledger, result and weights, without what depends on the clock."""
+    ledger = re.sub(rb'"seconds":[^,}]+', b"", (folder / "run" / "evaluations.jsonl").read_bytes())
+    result = json.loads((folder / "run" / "result.json").read_text())
+    for place in (result, result["final"], result["baseline"]):
+        place.pop("seconds")
+    result.pop("costs")
+    weights = folder / "run" / "model.safetensors"
+    return ledger, result, weights.read_bytes() if weights.exists() else b""
+
+
+@pytest.mark.parametrize("kind", ["table", "training"])
+def test_killed_twenty_times_and_resumed_equals_undisturbed(
+    kind: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    if kind == "table":
+        request.getfixturevalue("table")
+    arguments = TABLE if kind == "table" else TRAINING
+    finish(tmp_path / "warm", arguments)  # starts the server and decodes nothing that the next would be spared
+    seconds = finish(tmp_path / "whole", arguments)
+    expected = timeless(tmp_path / "whole")
+    rng, kills, attempt = random.Random(0), 0, 0
+    while kills < KILLS:
+        attempt += 1
+        folder = tmp_path / f"killed{attempt}"
+        while kills < KILLS:
+            process = start(folder, arguments)
+            process.join(rng.uniform(0.02, 0.6) * seconds)
+            if process.exitcode is not None:
+                break
+            process.kill()
+            process.join()
+            kills += 1
+        if process.exitcode != 0:
+            finish(folder, arguments)
+        assert timeless(folder) == expected
+        assert not list((folder / "run").rglob("*.part"))
