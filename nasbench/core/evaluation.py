@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from nasbench.core.architecture import Architecture, freeze
 
@@ -11,8 +10,7 @@ Fidelity = tuple[tuple[str, float], ...]
 Source = Literal["trained", "table", "shared", "inherited", "predicted"]
 
 
-@dataclass(frozen=True, slots=True)
-class Proposal:
+class Proposal(NamedTuple):
     """One candidate that a strategy wants scored.
 
     ``fidelity`` overrides the recipe (``(("epochs", 4.0),)``), ``parent`` is the id of the evaluation whose weights the
@@ -25,8 +23,7 @@ class Proposal:
     repeat: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluation(NamedTuple):
     """The score of one proposal. Accuracies in ``metrics`` are percentages of the validation part.
 
     ``id`` counts what was told to the strategy, from 0. ``seconds`` is the time the evaluator worked, 0 for a look-up.
@@ -37,7 +34,7 @@ class Evaluation:
 
     id: int
     proposal: Proposal
-    metrics: dict[str, float] = field(hash=False)
+    metrics: dict[str, float]
     source: Source
     seed: int
     status: Literal["ok", "failed"] = "ok"
@@ -100,13 +97,12 @@ class Evaluation:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Learned:
+class Learned(NamedTuple):
     """One learning unit (an epoch at most) of a strategy or an evaluator: ``unit`` counts them from 0."""
 
     unit: int
     part: str
-    metrics: dict[str, float] = field(hash=False)
+    metrics: dict[str, float]
     seconds: float
 
     def to_record(self) -> dict[str, Any]:

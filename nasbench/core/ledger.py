@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from nasbench.core.errors import BadInput
 from nasbench.core.evaluation import Evaluation, Learned, Proposal
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _encode = json.JSONEncoder(separators=(",", ":")).encode
-Key = tuple[Any, ...]
 
 
 class Ledger:
@@ -27,7 +26,7 @@ class Ledger:
     def __init__(self, path: Path | None = None) -> None:
         self.evaluations: list[Evaluation] = []
         self.units: list[Learned] = []
-        self._by_key: dict[Key, Evaluation] = {}
+        self._by_key: dict[tuple[Proposal, int], Evaluation] = {}
         self._descriptor: int | None = None
         if path is not None:
             self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
@@ -53,7 +52,7 @@ class Ledger:
 
     def same(self, proposal: Proposal, version: int) -> Evaluation | None:
         """Return an earlier successful evaluation of the same encoding, fidelity, repeat and weights version."""
-        return self._by_key.get((proposal.architecture, proposal.fidelity, proposal.repeat, proposal.parent, version))
+        return self._by_key.get((proposal, version))
 
     def frame(self) -> pd.DataFrame:
         """Return the evaluations as a table: one row each, the metrics as columns."""
@@ -80,9 +79,7 @@ class Ledger:
             return
         self.evaluations.append(record)
         if record.status == "ok" and record.reuses is None:
-            proposal = record.proposal
-            key = (proposal.architecture, proposal.fidelity, proposal.repeat, proposal.parent, record.weights)
-            self._by_key.setdefault(key, record)
+            self._by_key.setdefault((record.proposal, record.weights), record)
 
     def _read(self, path: Path) -> None:
         assert self._descriptor is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from nasbench.core.abilities import Absorbing, Batching, Learner, Stateful
@@ -59,6 +59,7 @@ def search(
     Raises BadInput if the ledger does not fit what the strategy asks (another code version, a changed file).
     """
     started = time.perf_counter()
+    listening = watcher is not None or problem.budget.seconds is not None
     watcher = watcher or Watcher()
     evaluate_many = evaluate_many or in_this_process(evaluator)
     absorbing = evaluator if isinstance(evaluator, Absorbing) else None
@@ -101,10 +102,11 @@ def search(
         evaluations = []
         for evaluation in _score(problem, evaluator, ledger, proposals, progress.evaluations, evaluate_many):
             evaluations.append(evaluation)
-            part = now(evaluation.id + 1, progress.units)
-            watcher.evaluated(part, evaluation)
-            if part.spent(problem.budget):
-                break
+            if listening:
+                so_far = now(evaluation.id + 1, progress.units)
+                watcher.evaluated(so_far, evaluation)
+                if so_far.spent(problem.budget):
+                    break
         strategy.tell(evaluations)
         if absorbing is not None:
             absorbing.absorb(evaluations)
@@ -169,7 +171,7 @@ def _score(
                 earlier = ledger.same(proposal, evaluator.version)
                 if earlier is None:  # the same candidate failed earlier in this batch
                     earlier = ledger.evaluations[new[proposal]]
-                evaluation = replace(earlier, id=id, proposal=proposal, seconds=0.0, reuses=earlier.id)
+                evaluation = earlier._replace(id=id, proposal=proposal, seconds=0.0, reuses=earlier.id)
             ledger.append(evaluation)
         yield evaluation
 

@@ -97,6 +97,7 @@ RECIPES: dict[str, Recipe] = {
         flip=False,
         cutout=0,
         validation=0.25,
+        final_data="train",
     ),
     # CIFAR-like images on a few CPU cores: the optimiser and augmentation of "nasbench201", a smaller network, smaller
     # batches and few epochs, with a warm-up because so few steps leave no time to recover from a bad start. Ours.
@@ -115,6 +116,7 @@ RECIPES: dict[str, Recipe] = {
         cells=5,
         cutout=0,
         validation=0.2,
+        final_data="train",
     ),
     # Liu et al., DARTS, ICLR 2019, appendix A.2.1: the defaults.
     "darts": Recipe(name="darts"),

@@ -157,8 +157,9 @@ class TrainingJudge:
                 "seconds": time.perf_counter() - started,
                 "error": str(error),
             }
-        test = accuracy(module, self._task.test, training.mean_std)
-        valid = None if whole else accuracy(module, search.validation, training.mean_std)
+        threads = self._recipe.threads
+        test = accuracy(module, self._task.test, training.mean_std, threads=threads)
+        valid = None if whole else accuracy(module, search.validation, training.mean_std, threads=threads)
         trained(number, module, training)
         return {
             "test_accuracy": test,

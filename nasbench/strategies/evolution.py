@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any, Literal, Protocol, runtime_checkable
 
 from pydantic import Field, model_validator
@@ -58,7 +58,7 @@ class Evolution(Strategy):
             self._mutate = self.space.mutate_as_benchmark
         else:
             raise MissingAbility(f"space '{self.space.name}' has no mutation of its own; use mutation=uniform.")
-        self._population: deque[tuple[Architecture, float]] = deque()
+        self._population: list[tuple[Architecture, float]] = []
         self._started = False
         self._seen: set[Architecture] = set()
         self._best = BestSeen(problem.objective)
@@ -75,7 +75,7 @@ class Evolution(Strategy):
             if evaluation.status == "ok":
                 self._population.append((evaluation.architecture, score))
                 if len(self._population) > self._config.population:
-                    self._population.popleft()
+                    del self._population[0]
 
     def sample(self, rng: Rng) -> Architecture:
         if not self._population:
@@ -97,14 +97,14 @@ class Evolution(Strategy):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         restore_generator(self.rng, state["rng"])
         self._started = state["started"]
-        self._population = deque((Architecture.from_json(a), score) for a, score in state["population"])
+        self._population = [(Architecture.from_json(a), score) for a, score in state["population"]]
         self._seen = {Architecture.from_json(a) for a in state["seen"]}
         self._best.load_state_dict(state["best"])
 
     def _parent(self, rng: Rng) -> Architecture:
         members = self._population
-        picks = (rng.random(self._config.tournament) * len(members)).astype(int).tolist()
-        return max((members[i] for i in picks), key=lambda member: member[1])[0]
+        picks = (rng.random(self._config.tournament) * len(members)).tolist()
+        return max([members[int(pick)] for pick in picks], key=itemgetter(1))[0]
 
     def _child(self) -> Architecture:
         if not self._population:
@@ -112,11 +112,9 @@ class Evolution(Strategy):
         return self._mutate(self._parent(self.rng), self.rng)
 
     def _unseen_child(self) -> Architecture | None:
-        draws = [self._child] * TRIES_FOR_AN_UNSEEN_CHILD
-        # When the neighbourhood of the population is used up, an unseen random architecture goes on.
-        draws += [lambda: self.space.sample(self.rng)] * TRIES_FOR_AN_UNSEEN_CHILD
-        for draw in draws:
-            child = draw()
+        for attempt in range(2 * TRIES_FOR_AN_UNSEEN_CHILD):
+            # When the neighbourhood of the population is used up, an unseen random architecture goes on.
+            child = self._child() if attempt < TRIES_FOR_AN_UNSEEN_CHILD else self.space.sample(self.rng)
             representative = self.space.canonical(child)
             if representative not in self._seen:
                 self._seen.add(representative)

@@ -14,7 +14,7 @@ import pytest
 
 KILLS = 20
 PRELOADED = ["torch", "nasbench.cli.main", "nasbench.experiments.search", "nasbench.protocol.training_judge"]
-TABLE = ["--space", "nasbench201", "--evaluator", "table", "--dataset", "cifar100", "--evaluations", "20000"]
+TABLE = ["--space", "nasbench201", "--evaluator", "table", "--dataset", "cifar100", "--evaluations", "4000"]
 TRAINING = [
     *("--space", "nasbench201", "--strategy", "evolution", "--evaluations", "8", "--seeds", "2"),
     *("--baseline-size", "2", "--set", "population=3", "--set", "tournament=2"),
