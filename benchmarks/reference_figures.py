@@ -82,7 +82,10 @@ def main(seeds: int) -> None:
         for name, (strategy, config) in METHODS.items():
             started = time.perf_counter()
             scores = np.array(
-                [[final[table.row[a.spec]] for a in picks(space, evaluator, strategy, config, seed)] for seed in range(seeds)]
+                [
+                    [final[table.row[a.spec]] for a in picks(space, evaluator, strategy, config, seed)]
+                    for seed in range(seeds)
+                ]
             )
             seconds = time.perf_counter() - started
             means, stds = scores.mean(axis=0), scores.std(axis=0, ddof=1)

@@ -44,11 +44,12 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     from nasbench.cli.console import print_table
 
     metrics, baseline, improvement = result["metrics"], result["baseline"], result["relative_improvement"]
+    trainings = len(result["final"]["test_accuracies"])
     spread = "" if baseline["std"] is None else f" ± {baseline['std']:.2f}"
     rows = [
         ("found", result["architecture"]),
         ("validation accuracy", f"{metrics['valid_accuracy']:.2f} %"),
-        ("test accuracy", f"{metrics['test_accuracy']:.2f} % (mean of {len(result['final']['test_accuracies'])})"),
+        ("test accuracy", f"{metrics['test_accuracy']:.2f} %" + (f" (mean of {trainings})" if trainings > 1 else "")),
         ("parameters", f"{metrics['parameters']:,.0f}"),
         ("average random architecture", f"{baseline['mean']:.2f}{spread} % ({baseline['n']:,} of them)"),
     ]
@@ -65,11 +66,11 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
             "evaluations",
             f"{result['evaluations']} ({result['unique_evaluations']} different, {result['failed']} failed)",
         ),
-        ("seconds", f"{result['seconds']:.0f}"),
+        ("seconds", f"{result['seconds']:.1f}"),
         ("report", str(folder / "report.html")),
     ]
     print_table(f"{result['strategy']} on {result['space']}, {result['dataset']}", rows)
-    typer.echo(f"Verdict: {result['verdict']}. {result['verdict_sentence']}")
+    typer.echo(f"Verdict: {result['verdict_sentence']}")
 
 
 def _print_plan(config: RunConfig, data_dir: Path | None, folder: Path, as_json: bool) -> None:

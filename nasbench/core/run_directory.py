@@ -47,9 +47,9 @@ class RunDirectory:
         """Return the finished run's result, None if the run is not finished."""
         return read_json(self.path / "result.json") if (self.path / "result.json").exists() else None
 
-    def write(self, name: str, data: Any) -> None:
+    def write(self, name: str, data: Any, indent: int | None = 2) -> None:
         """Write a JSON file of the run atomically."""
-        write_json(self.path / name, data)
+        write_json(self.path / name, data, indent)
 
     def close(self) -> None:
         self._lock.release()

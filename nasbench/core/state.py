@@ -29,9 +29,9 @@ def write_atomically(path: Path, data: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
-def write_json(path: Path, data: Any) -> None:
-    """Write indented JSON atomically."""
-    write_atomically(path, (json.dumps(data, indent=2, allow_nan=False) + "\n").encode())
+def write_json(path: Path, data: Any, indent: int | None = 2) -> None:
+    """Write JSON atomically, one value a line unless ``indent`` is None."""
+    write_atomically(path, (json.dumps(data, indent=indent, allow_nan=False) + "\n").encode())
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

@@ -38,9 +38,7 @@ def worker_pool(evaluator: Evaluator, workers: int) -> Iterator[EvaluateMany]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _receive, (packed, threads, list(sys.path)))
 
-    def evaluate_many(
-        proposals: Sequence[Proposal], ids: Sequence[int], seeds: Sequence[int]
-    ) -> Iterable[Evaluation]:
+    def evaluate_many(proposals: Sequence[Proposal], ids: Sequence[int], seeds: Sequence[int]) -> Iterable[Evaluation]:
         futures = [pool.submit(_evaluate, p, i, s) for p, i, s in zip(proposals, ids, seeds, strict=True)]
         try:
             for future in futures:

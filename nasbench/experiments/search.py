@@ -54,7 +54,7 @@ def run_search(
         result = directory.result()
         if result is None:
             if not parts.on_table and not (out / "split.json").exists():
-                directory.write("split.json", parts.loaded.split)
+                directory.write("split.json", parts.loaded.split, indent=None)
             ledger = directory.ledger()
             try:
                 if directory.resumed:
@@ -81,9 +81,7 @@ def run_search(
     return result
 
 
-def _search(
-    parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Reporter, workers: int
-) -> Progress:
+def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Reporter, workers: int) -> Progress:
     budget = parts.problem.budget
     objective = parts.problem.objective
     total = budget.evaluations if budget.evaluations is not None else budget.seconds

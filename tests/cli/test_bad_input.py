@@ -52,7 +52,9 @@ WRONG = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), WRONG, ids=lambda value: value[:50] if isinstance(value, str) else "")
+@pytest.mark.parametrize(
+    ("arguments", "message"), WRONG, ids=lambda value: value[:50] if isinstance(value, str) else ""
+)
 def test_one_line_and_nothing_left_behind(cli, arguments: list[str], message: str) -> None:
     said = cli(*arguments)
     assert said.code == 2
@@ -108,7 +110,9 @@ def test_a_tampered_checkpoint_is_refused(cli, table) -> None:
     assert cli("search", *TABLE, "--out", "run").code == 0
     Path("run/result.json").unlink()
     Path("run/checkpoint").mkdir()
-    Path("run/checkpoint/000000005.json").write_text('{"format": 1, "state": {"step": 5}, "tensors": null, "sha256": "0"}')
+    Path("run/checkpoint/000000005.json").write_text(
+        '{"format": 1, "state": {"step": 5}, "tensors": null, "sha256": "0"}'
+    )
     one_line(cli("search", *TABLE, "--out", "run"), 2, "damaged or was changed")
 
 

@@ -25,7 +25,11 @@ def test_table_search_prints_one_object_with_every_key(cli, table) -> None:
     result = said.json
     assert list(result) == KEYS
     assert result["strategy"] == "evolution" and result["evaluations"] == 500
-    assert result["baseline"] == {"mean": pytest.approx(61.4055048256), "std": pytest.approx(12.17162, abs=1e-4), "n": 15625}
+    assert result["baseline"] == {
+        "mean": pytest.approx(61.4055048256),
+        "std": pytest.approx(12.17162, abs=1e-4),
+        "n": 15625,
+    }
     assert result["random_search"]["mean"] == pytest.approx(72.10, abs=0.01)
     assert result["metrics"]["test_accuracy"] > 71
     assert result["relative_improvement"]["low"] is None

@@ -337,4 +337,6 @@ def test_a_ledger_of_another_search_is_refused(tmp_path: Path) -> None:
     problem = Problem(SPACE, None, Budget(evaluations=40), seed=3)
     ledger = Ledger(tmp_path / "run" / "evaluations.jsonl")
     with pytest.raises(BadInput, match="another architecture"):
-        search(problem, RandomSearch(problem, RandomSearch.Config(), generator(99, "strategy")), HashEvaluator(), ledger)
+        search(
+            problem, RandomSearch(problem, RandomSearch.Config(), generator(99, "strategy")), HashEvaluator(), ledger
+        )
