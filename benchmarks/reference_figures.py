@@ -2,8 +2,8 @@
 
 For every strategy, data set and number of evaluations: the mean test accuracy (200 epochs) of the cell that is best by
 12-epoch validation accuracy, over 200 seeds, and its standard deviation. The references were computed once with other
-code and other random numbers (Python's ``random.Random(0..199)``); random search is exact, by formula. A figure agrees if
-it lies within four standard errors of the difference, or 0.05 points where that is more.
+code and other random numbers (Python's ``random.Random(0..199)``); random search is exact, by formula. A figure agrees
+if it lies within four standard errors of the difference, or 0.05 points where that is more.
 
     NASBENCH_DATA=FOLDER python -m benchmarks.reference_figures [SEEDS]
 """

@@ -54,6 +54,11 @@ class Ledger:
         """Return an earlier successful evaluation of the same encoding, fidelity, repeat and weights version."""
         return self._by_key.get((proposal, version))
 
+    @property
+    def seconds(self) -> float:
+        """The time that evaluators and learners worked, over all sessions."""
+        return sum(e.seconds for e in self.evaluations) + sum(unit.seconds for unit in self.units)
+
     def frame(self) -> pd.DataFrame:
         """Return the evaluations as a table: one row each, the metrics as columns."""
         import pandas as pd

@@ -66,10 +66,10 @@ def search(
     parts = {"strategy": strategy, "evaluator": evaluator, "shared": shared}
     stateful = {name: part for name, part in parts.items() if isinstance(part, Stateful)}
     learners = {name: parts[name] for name in ("evaluator", "strategy") if isinstance(parts[name], Learner)}
-    progress, earlier = Progress(0, 0, 0.0), 0.0
+    progress, earlier = Progress(0, 0, 0.0), ledger.seconds
     state = checkpoints.last_checkpoint() if checkpoints is not None else None
     if state is not None:
-        progress, earlier = _restore(state, stateful, ledger), float(state["seconds"])
+        progress, earlier = _restore(state, stateful, ledger), max(earlier, float(state["seconds"]))
     saved_at = started
 
     def now(evaluations: int, units: int) -> Progress:
@@ -84,7 +84,12 @@ def search(
             checkpoints.checkpoint({"step": step, **counts, "parts": contents})
         saved_at = time.perf_counter()
 
-    while not progress.spent(problem.budget):
+    def over(so_far: Progress) -> bool:
+        """Say whether the search ends here: never before all that the ledger holds has been told again."""
+        told = so_far.evaluations >= len(ledger) and so_far.units >= len(ledger.units)
+        return told and so_far.spent(problem.budget)
+
+    while not over(progress):
         due = next((name for name, part in learners.items() if part.due(progress)), None)
         if due is not None:
             unit = _learn(due, learners[due], strategy, progress.units)
@@ -105,7 +110,7 @@ def search(
             if listening:
                 so_far = now(evaluation.id + 1, progress.units)
                 watcher.evaluated(so_far, evaluation)
-                if so_far.spent(problem.budget):
+                if over(so_far):
                     break
         strategy.tell(evaluations)
         if absorbing is not None:
@@ -113,6 +118,8 @@ def search(
         progress = now(progress.evaluations + len(evaluations), progress.units)
         if time.perf_counter() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             save()
+    if problem.budget.seconds is not None:
+        save()  # so that going on from here does not find a little time left
     return progress
 
 

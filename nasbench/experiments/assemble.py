@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -128,11 +130,28 @@ class Parts:
 
         recipe = self.config.recipe
         assert recipe is not None
-        return TrainingJudge(self.space, self.config.space.settings, self.loaded.task, recipe, cache_folder())
+        identity = [self.config.space.settings, source_fingerprint(type(self.space))]
+        return TrainingJudge(self.space, identity, self.loaded.task, recipe, cache_folder())
 
+    @cached_property
+    def own_code(self) -> dict[str, str]:
+        """Fingerprints of the user's own modules, by part: another text is another run."""
+        targets = {"space": type(self.space), "strategy": type(self.strategy), "evaluator": type(self.evaluator)}
+        found = {part: source_fingerprint(target) for part, target in targets.items()}
+        return {part: fingerprint for part, fingerprint in found.items() if fingerprint is not None}
+
+    @cached_property
     def complete_config(self) -> RunConfig:
-        """Return the configuration with the fingerprint of the data: what makes a run what it is."""
-        return self.config.model_copy(update={"data_fingerprint": self.data_fingerprint})
+        """The configuration with the fingerprints of data and own code: what makes a run what it is."""
+        return self.config.model_copy(update={"data_fingerprint": self.data_fingerprint, "own_code": self.own_code})
+
+
+def source_fingerprint(target: type) -> str | None:
+    """Return a fingerprint of the file that defines a class, None for the package's own classes."""
+    if target.__module__.split(".")[0] == "nasbench":
+        return None
+    file = getattr(sys.modules.get(target.__module__), "__file__", None)
+    return None if file is None else hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
 
 
 def _has(name: str, ability: str) -> bool:

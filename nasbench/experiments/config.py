@@ -57,6 +57,7 @@ class RunConfig(BaseModel):
     seeds: int
     baseline: int
     data_fingerprint: str | None = None
+    own_code: dict[str, str] = {}
 
 
 def resolve_settings(settings: Settings) -> RunConfig:

@@ -34,7 +34,7 @@ def evaluate_architecture(
             with tempfile.TemporaryDirectory() as folder:
                 final = final_training(parts, architecture, config.seeds, Path(folder), reporter)
         else:
-            identity = parts.complete_config().model_dump(mode="json") | {"architecture": architecture.to_json()}
+            identity = parts.complete_config.model_dump(mode="json") | {"architecture": architecture.to_json()}
             with open_run(out, identity, describe_environment(data_dir)):
                 final = final_training(parts, architecture, config.seeds, out, reporter)
         valid = [value for value in final.valid_accuracies if value is not None]

@@ -16,7 +16,7 @@ RUNS = Path("runs")
 
 def default_out(config: RunConfig) -> Path:
     """Return the folder of a run that was given none: the same configuration always has the same folder."""
-    text = json.dumps(config.model_dump(mode="json", exclude={"data_fingerprint"}), sort_keys=True)
+    text = json.dumps(config.model_dump(mode="json", exclude={"data_fingerprint", "own_code"}), sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     names = [config.space.name, Path(config.dataset).name, config.strategy.name, f"seed{config.seed}", digest]
     return RUNS / "-".join(re.sub(r"[^A-Za-z0-9_.]+", "_", name) for name in names)
@@ -25,7 +25,7 @@ def default_out(config: RunConfig) -> Path:
 def config_of_run(folder: Path) -> RunConfig:
     """Return the configuration of the run in a folder; raise BadInput if there is none or it is malformed."""
     stored = read_config(folder)
-    return validated(RunConfig, {**stored, "data_fingerprint": None}, str(folder / "config.json"))
+    return validated(RunConfig, {**stored, "data_fingerprint": None, "own_code": {}}, str(folder / "config.json"))
 
 
 def data_dir_of_run(folder: Path) -> Path | None:

@@ -9,9 +9,8 @@ from typing import Any
 
 from nasbench import __version__
 from nasbench.core.architecture import Architecture
-from nasbench.core.evaluator import Evaluator
 from nasbench.core.ledger import Ledger
-from nasbench.core.search_space import SearchSpace
+from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import RunConfig, config_model
 from nasbench.experiments.environment import hardware
 from nasbench.protocol.scores import PROTOCOL_VERSION, Baseline, FinalScores
@@ -21,20 +20,17 @@ FORMAT = 1
 
 
 def make_result(
-    config: RunConfig,
-    space: SearchSpace,
-    strategy: type,
-    evaluator: Evaluator,
+    parts: Parts,
     ledger: Ledger,
+    search_seconds: float,
+    run: Path,
+    *,
     architecture: Architecture,
     final: FinalScores,
     baseline: Baseline,
     verdict: Verdict,
     random_search: dict[str, Any],
     random_curve: dict[str, Any] | None,
-    search_seconds: float,
-    classes: int,
-    run: Path,
 ) -> dict[str, Any]:
     """Put together ``result.json``. Accuracies and the relative improvement are percentages, times seconds."""
     evaluations = ledger.evaluations
@@ -52,8 +48,8 @@ def make_result(
     if len(final.test_accuracies) == 1 and percentile is not None:
         words += f"; beats {percentile:.0f} % of random searches of the same cost"
     return {
-        **_head(config, space, ledger),
-        "architecture": space.format(architecture),
+        **_head(parts, ledger),
+        "architecture": parts.space.format(architecture),
         "architecture_spec": architecture.to_json(),
         "metrics": metrics,
         "final": final.to_json(),
@@ -75,27 +71,17 @@ def make_result(
             "final_seconds": final.seconds,
             "baseline_seconds": baseline.seconds,
         },
-        "identity": identity(config, strategy, evaluator, baseline.sampler, classes),
+        "identity": identity(parts, baseline.sampler),
         "run": str(run),
         "seconds": search_seconds + final.seconds + baseline.seconds,
     }
 
 
-def failed_result(
-    config: RunConfig,
-    space: SearchSpace,
-    strategy: type,
-    evaluator: Evaluator,
-    ledger: Ledger,
-    reason: str,
-    search_seconds: float,
-    classes: int,
-    run: Path,
-) -> dict[str, Any]:
+def failed_result(parts: Parts, ledger: Ledger, search_seconds: float, run: Path, reason: str) -> dict[str, Any]:
     """Put together the result of a search in which no candidate succeeded: it counts, at chance, in a leaderboard."""
     nothing = ("architecture", "architecture_spec", "final", "random_curve", "runs_needed")
     return {
-        **_head(config, space, ledger),
+        **_head(parts, ledger),
         **dict.fromkeys(nothing),
         "metrics": dict.fromkeys(("valid_accuracy", "test_accuracy", "parameters")),
         "baseline": dict.fromkeys(("mean", "std", "n", "median", "source", "sampler", "key", "scores", "histogram")),
@@ -104,14 +90,14 @@ def failed_result(
         "verdict": "the search failed",
         "verdict_sentence": reason,
         "costs": {"search_seconds": search_seconds, "selection_seconds": 0.0, "final_seconds": 0.0},
-        "identity": identity(config, strategy, evaluator, None, classes),
+        "identity": identity(parts, None),
         "run": str(run),
         "seconds": search_seconds,
     }
 
 
-def _head(config: RunConfig, space: SearchSpace, ledger: Ledger) -> dict[str, Any]:
-    evaluations = ledger.evaluations
+def _head(parts: Parts, ledger: Ledger) -> dict[str, Any]:
+    config, space, evaluations = parts.config, parts.space, ledger.evaluations
     return {
         "format": FORMAT,
         "protocol_version": PROTOCOL_VERSION,
@@ -126,15 +112,13 @@ def _head(config: RunConfig, space: SearchSpace, ledger: Ledger) -> dict[str, An
     }
 
 
-def identity(
-    config: RunConfig, strategy: type, evaluator: Evaluator, sampler: str | None, classes: int
-) -> dict[str, Any]:
+def identity(parts: Parts, sampler: str | None) -> dict[str, Any]:
     """Return what decides with which other results this one may be compared."""
-    resolved = config.model_dump(mode="json")
-    recipe = config.recipe
+    config = parts.complete_config
+    resolved, recipe = config.model_dump(mode="json"), config.recipe
     return {
         "run_id": _digest(resolved),
-        "method": method_label(config, strategy),
+        "method": method_label(config, type(parts.strategy)),
         "method_version": __version__,
         "config_hash": _digest(resolved | {"seed": None}),
         "recipe_hash": recipe.fingerprint() if recipe is not None else f"table-{config.space.name}",
@@ -142,11 +126,11 @@ def identity(
         "code_version": __version__,
         "data_fingerprint": config.data_fingerprint,
         "split": f"seed {recipe.split_seed}" if recipe is not None else "benchmark",
-        "space_version": _digest(config.space.settings) if config.space.settings else "1",
+        "space_version": _digest([config.space.settings, config.own_code.get("space")]),
         "sampler": sampler,
-        "classes": classes,
-        "fidelity": evaluator.fingerprint,
-        "source": evaluator.source,
+        "classes": parts.classes,
+        "fidelity": parts.evaluator.fingerprint,
+        "source": parts.evaluator.source,
         "hardware": hardware(),
     }
 

@@ -49,8 +49,7 @@ def run_search(
     reporter = reporter or Reporter()
     parts = Parts(config, data_dir)
     strategy, _ = parts.strategy, parts.evaluator  # whatever does not fit is refused before a folder is made
-    complete = parts.complete_config()
-    with open_run(out, complete.model_dump(mode="json"), describe_environment(data_dir)) as directory:
+    with open_run(out, parts.complete_config.model_dump(mode="json"), describe_environment(data_dir)) as directory:
         result = directory.result()
         if result is None:
             if not parts.on_table and not (out / "split.json").exists():
@@ -62,11 +61,12 @@ def run_search(
                 progress = _search(parts, ledger, directory, reporter, workers)
                 recommended = strategy.recommend()
                 if recommended:
-                    result = _judge(parts, complete, ledger, recommended[0], progress, directory, reporter)
+                    found = _judge(parts, recommended[0], len(ledger), out, reporter)
+                    result = make_result(parts, ledger, progress.seconds, out, **found)
                     text, spec = result["architecture"], result["architecture_spec"]
                     directory.write("architecture.json", {"text": text, "spec": spec})
                 else:
-                    result = _failure(parts, complete, ledger, progress, directory)
+                    result = failed_result(parts, ledger, progress.seconds, out, _failure(ledger))
             finally:
                 ledger.close()
             directory.write("result.json", result)
@@ -111,26 +111,13 @@ def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Rep
             )
 
 
-def _failure(
-    parts: Parts, config: RunConfig, ledger: Ledger, progress: Progress, directory: RunDirectory
-) -> dict[str, Any]:
+def _failure(ledger: Ledger) -> str:
     errors = [evaluation.error for evaluation in ledger.evaluations if evaluation.error]
-    reason = f"no candidate succeeded out of {len(ledger)}" + (f"; the first reason: {errors[0]}" if errors else "")
-    strategy, evaluator = type(parts.strategy), parts.evaluator
-    seconds, classes, path = progress.seconds, parts.classes, directory.path
-    return failed_result(config, parts.space, strategy, evaluator, ledger, reason, seconds, classes, path)
+    return f"no candidate succeeded out of {len(ledger)}" + (f"; the first reason: {errors[0]}" if errors else "")
 
 
-def _judge(
-    parts: Parts,
-    config: RunConfig,
-    ledger: Ledger,
-    architecture: Architecture,
-    progress: Progress,
-    directory: RunDirectory,
-    reporter: Reporter,
-) -> dict[str, Any]:
-    evaluations = len(ledger)
+def _judge(parts: Parts, architecture: Architecture, evaluations: int, run: Path, reporter: Reporter) -> dict[str, Any]:
+    """Evaluate the found architecture finally; return what the result says of it and of random architectures."""
     random_search: dict[str, Any] = {"mean": None, "std": None, "percentile": None}
     curve: dict[str, Any] | None
     if parts.on_table:
@@ -144,28 +131,22 @@ def _judge(
     else:
         from nasbench.protocol.training_judge import random_curve
 
+        config = parts.config
         baseline = random_baseline(parts, config.baseline, reporter)
-        final = final_training(parts, architecture, config.seeds, directory.path, reporter)
+        final = final_training(parts, architecture, config.seeds, run, reporter)
         verdict = parts.training_judge.verdict(final.test_accuracies, baseline)
         verdict = replace(verdict, sentence=f"{verdict.sentence} {ONE_ARCHITECTURE}")
+        # Validation accuracies of the baseline are random search's only where the search trains by the whole recipe.
         same_training = all(value in (None, 1) for value in config.evaluator.settings.values())
         curve = random_curve(baseline, evaluations) if same_training else None
-    return make_result(
-        config,
-        parts.space,
-        type(parts.strategy),
-        parts.evaluator,
-        ledger,
-        architecture,
-        final,
-        baseline,
-        verdict,
-        random_search,
-        curve,
-        progress.seconds,
-        parts.classes,
-        directory.path,
-    )
+    return {
+        "architecture": architecture,
+        "final": final,
+        "baseline": baseline,
+        "verdict": verdict,
+        "random_search": random_search,
+        "random_curve": curve,
+    }
 
 
 def random_baseline(parts: Parts, size: int, reporter: Reporter) -> Baseline:

@@ -39,11 +39,11 @@ class TrainingJudge:
     ``cache`` is the folder of baselines, shared by all runs: one folder a (space, data and split, recipe).
     """
 
-    def __init__(self, space: SearchSpace, space_settings: dict[str, Any], task: Task, recipe: Recipe, cache: Path):
+    def __init__(self, space: SearchSpace, space_identity: list[Any], task: Task, recipe: Recipe, cache: Path):
         self._space = space
         self._task = task
         self._recipe = recipe
-        identity = [PROTOCOL_VERSION, space.name, space_settings, task.search.fingerprint, recipe.fingerprint()]
+        identity = [PROTOCOL_VERSION, space.name, space_identity, task.search.fingerprint, recipe.fingerprint()]
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
         name = f"{space.name}-{task.search.name}-{recipe.name}".replace("/", "-").replace(":", "-")
         self.key = f"{name}-{digest}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -330,6 +331,28 @@ def test_a_time_budget_ends_the_search() -> None:
     problem, ledger = Problem(SPACE, None, Budget(seconds=0.05), seed=0), Ledger()
     progress = search(problem, RandomSearch(problem, RandomSearch.Config(), generator(0, "s")), HashEvaluator(), ledger)
     assert progress.seconds >= 0.05 and progress.evaluations == len(ledger) > 10
+
+
+def test_a_time_budget_holds_over_sessions(tmp_path: Path) -> None:
+    class Slow(HashEvaluator):
+        def evaluate(self, proposal: Proposal, *, id: int, seed: int) -> Evaluation:
+            time.sleep(0.01)
+            return Evaluation(id, proposal, {"valid_accuracy": 1.0 + id}, "trained", seed, seconds=0.02)
+
+    problem = Problem(SPACE, None, Budget(seconds=0.3), seed=3)
+
+    def go(ledger: Ledger, directory) -> int:
+        strategy = RandomSearch(problem, RandomSearch.Config(), generator(3, "strategy"))
+        return search(problem, strategy, Slow(), ledger, checkpoints=directory).evaluations
+
+    with open_run(tmp_path, {}, {}) as directory:
+        with pytest.raises(Killed):
+            go(DyingLedger(tmp_path / "evaluations.jsonl", fatal=12, where="after"), directory)
+        assert go(Ledger(tmp_path / "evaluations.jsonl"), directory) <= 19
+        told = len(Ledger(tmp_path / "evaluations.jsonl"))
+        assert (
+            go(Ledger(tmp_path / "evaluations.jsonl"), directory) == told == len(Ledger(tmp_path / "evaluations.jsonl"))
+        )
 
 
 def test_a_ledger_of_another_search_is_refused(tmp_path: Path) -> None:
