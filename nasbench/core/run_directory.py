@@ -90,7 +90,9 @@ def open_run(path: Path, config: dict[str, Any], environment: dict[str, Any]) ->
             stored = read_json(file)
             if stored.get("format") != FORMAT:
                 raise BadInput(f"{file}: run format {stored.get('format')}, this version reads format {FORMAT}.")
-            found = differences(stored.get("run", {}), config)
+            if not isinstance(stored.get("run"), dict):
+                raise BadInput(f"{file} is not a run's configuration.")
+            found = differences(stored["run"], config)
             if found:
                 raise BadInput(f"{path} holds another run: {'; '.join(found)}. Choose another folder with --out.")
             return RunDirectory(path, lock, resumed=True)

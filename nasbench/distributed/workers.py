@@ -7,9 +7,10 @@ import pickle
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
-from nasbench.core.errors import BadInput
+from nasbench.core.errors import BadInput, SearchFailed
 from nasbench.core.evaluation import Evaluation, Proposal
 from nasbench.core.evaluator import Evaluator
 from nasbench.core.loop import EvaluateMany, evaluate_safely, in_this_process
@@ -21,8 +22,8 @@ _evaluator: Evaluator | None = None
 def worker_pool(evaluator: Evaluator, workers: int) -> Iterator[EvaluateMany]:
     """Yield a function that scores batches with this many processes; with 0 or 1 none is started.
 
-    The evaluator travels once to each process, which gets its share of the processor's threads. Evaluations come back
-    in the order asked. Only an evaluator without state may be used: its version would not rise over there.
+    The evaluator travels once to each process. Evaluations come back in the order asked. Only an evaluator without
+    state may be used: its version would not rise over there.
     """
     if workers <= 1:
         yield in_this_process(evaluator)
@@ -33,16 +34,19 @@ def worker_pool(evaluator: Evaluator, workers: int) -> Iterator[EvaluateMany]:
         packed = pickle.dumps(evaluator)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise BadInput(f"this evaluator cannot be sent to other processes ({error}); use --workers 0.") from error
-    torch = sys.modules.get("torch")
-    threads = max(1, torch.get_num_threads() // workers) if torch is not None else 1
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, context, _receive, (packed, threads, list(sys.path)))
+    pool = ProcessPoolExecutor(workers, context, _receive, (packed, list(sys.path)))
 
     def evaluate_many(proposals: Sequence[Proposal], ids: Sequence[int], seeds: Sequence[int]) -> Iterable[Evaluation]:
         futures = [pool.submit(_evaluate, p, i, s) for p, i, s in zip(proposals, ids, seeds, strict=True)]
         try:
             for future in futures:
                 yield future.result()
+        except BrokenProcessPool as error:
+            raise SearchFailed(
+                "a worker process died, most likely for want of memory; what was scored is saved, and the same command "
+                "goes on (with fewer --workers, or smaller networks)."
+            ) from error
         finally:
             for future in futures:
                 future.cancel()
@@ -53,13 +57,10 @@ def worker_pool(evaluator: Evaluator, workers: int) -> Iterator[EvaluateMany]:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _receive(packed: bytes, threads: int, path: list[str]) -> None:
+def _receive(packed: bytes, path: list[str]) -> None:
     global _evaluator
     sys.path[:] = path
     _evaluator = pickle.loads(packed)
-    torch = sys.modules.get("torch")
-    if torch is not None:
-        torch.set_num_threads(threads)
 
 
 def _evaluate(proposal: Proposal, id: int, seed: int) -> Evaluation:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, resolve
 from nasbench.core.configuration import validated
 from nasbench.core.errors import BadInput, nearest, unknown
+from nasbench.datasets.load import describe
 from nasbench.evaluators.recipe import RECIPES, Recipe, default_recipe
+from nasbench.tables.nasbench201 import CLASSES
 
 DEFAULT_EVALUATIONS = {"table": 500}
 DEFAULT_TRAININGS = 24
@@ -62,11 +64,12 @@ class RunConfig(BaseModel):
 
 def resolve_settings(settings: Settings) -> RunConfig:
     """Fill in defaults, distribute the ``key=value`` overrides over the parts, check every name, key and value."""
-    evaluator = settings.evaluator or "train"
-    trained = evaluator == "train"
-    space = settings.space or ("nasbench201" if evaluator == "table" else "darts")
-    strategy = settings.strategy or "evolution"
-    dataset = settings.dataset or DEFAULT_DATASETS.get(evaluator, "digits")
+    evaluator = spelled(settings.evaluator or "train", EVALUATORS)
+    on_table = evaluator == "table"
+    space = spelled(settings.space or ("nasbench201" if on_table else "darts"), SPACES)
+    strategy = spelled(settings.strategy or "evolution", STRATEGIES)
+    known = CLASSES if on_table else describe()
+    dataset = spelled(settings.dataset or DEFAULT_DATASETS.get(evaluator, "digits"), known)
     evaluations = settings.evaluations
     if evaluations is None and settings.time is None:
         evaluations = DEFAULT_EVALUATIONS.get(evaluator, DEFAULT_TRAININGS)
@@ -76,12 +79,12 @@ def resolve_settings(settings: Settings) -> RunConfig:
         "evaluator": config_model(resolve("evaluator", evaluator, EVALUATORS)),
     }
     keys = {part: set(model.model_fields) if model else set() for part, model in models.items()}
-    if trained:
+    if not on_table:
         keys["recipe"] = set(Recipe.model_fields) - {"name"}
     values = distribute(settings.overrides, keys)
     recipe = None
-    if trained:
-        name = settings.recipe or default_recipe(dataset.lower())
+    if not on_table:
+        name = settings.recipe or default_recipe(dataset)
         if name not in RECIPES:
             raise unknown("recipe", name, RECIPES)
         changed = values["recipe"]
@@ -104,9 +107,14 @@ def resolve_settings(settings: Settings) -> RunConfig:
         evaluations=evaluations,
         time=settings.time,
         seed=settings.seed,
-        seeds=settings.seeds if trained else 1,
-        baseline=settings.baseline if trained else 2,
+        seeds=1 if on_table else settings.seeds,
+        baseline=2 if on_table else settings.baseline,
     )
+
+
+def spelled(name: str, known: Iterable[str]) -> str:
+    """Return the known spelling of a name, whatever its case; the name itself if it is not among the known ones."""
+    return next((spelling for spelling in known if spelling.lower() == name.lower()), name)
 
 
 def config_model(target: Any) -> type[BaseModel] | None:

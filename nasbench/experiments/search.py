@@ -49,6 +49,8 @@ def run_search(
     reporter = reporter or Reporter()
     parts = Parts(config, data_dir)
     strategy, _ = parts.strategy, parts.evaluator  # whatever does not fit is refused before a folder is made
+    if parts.on_table:
+        _ = parts.table_judge  # a table without usable final scores is refused now, not after the search
     with open_run(out, parts.complete_config.model_dump(mode="json"), describe_environment(data_dir)) as directory:
         result = directory.result()
         if result is None:

@@ -152,6 +152,11 @@ def leaderboard(results: Sequence[Mapping[str, Any]]) -> LeaderboardTable:
     for row in rows:
         row["verdict"] = verdict(row)
     ranks = _rank(keyed)
+    warnings += [
+        f"{row['method']} on {row['space']}, {row['dataset']} is not ranked: {row['not_comparable']}."
+        for row in rows
+        if row["not_comparable"]
+    ]
     order = sorted(range(len(rows)), key=lambda i: _place(rows[i], ranks[i]))
     frame = pd.DataFrame([rows[i] for i in order], columns=list(COLUMNS))
     return LeaderboardTable(frame, warnings, [ranks[i] for i in order])

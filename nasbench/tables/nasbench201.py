@@ -50,10 +50,8 @@ def load(dataset: str, data_dir: Path | None = None) -> Table:
     file = locate(data_dir)
     header, rows = read_rows(file)
     dataset = known_dataset(dataset, header)
-    position = header.index(dataset + SEARCH_COLUMN)
-    arch = header.index("arch")
-    specs = {parse_cell(row[arch]): number for number, row in enumerate(rows)}
-    scores = _numbers(file, [row[position] for row in rows])
+    specs = {parse_cell(cell): number for number, cell in enumerate(column(file, header, rows, "arch"))}
+    scores = accuracies(file, column(file, header, rows, dataset + SEARCH_COLUMN))
     if len(specs) != CELLS or len(rows) != CELLS:
         raise BadInput(f"{file}: {len(rows)} rows with {len(specs)} different cells; the benchmark has {CELLS}.")
     digest = hashlib.sha256(repr((dataset, sorted(specs.items()))).encode() + scores.tobytes())
@@ -69,10 +67,17 @@ def load_latency(device: str, data_dir: Path | None = None) -> dict[Spec, float]
     devices = [name for name in header if name != "index"]
     if device not in devices:
         raise unknown("device", device, devices)
-    accuracy_header, accuracy_rows = read_rows(locate(data_dir))
-    by_index = {row[header.index("index")]: float(row[header.index(device)]) for row in rows}
-    index, arch = accuracy_header.index("index"), accuracy_header.index("arch")
-    return {parse_cell(row[arch]): by_index[row[index]] for row in accuracy_rows}
+    latencies = numbers(file, column(file, header, rows, device))
+    if latencies.min() < 0:
+        raise BadInput(f"{file}: a latency on {device} is below 0 ms.")
+    by_index = dict(zip(column(file, header, rows, "index"), latencies.tolist(), strict=True))
+    cells = locate(data_dir)
+    cell_header, cell_rows = read_rows(cells)
+    indices, texts = (column(cells, cell_header, cell_rows, name) for name in ("index", "arch"))
+    missing = [index for index in indices if index not in by_index]
+    if missing:
+        raise BadInput(f"{file} has no row for cell {missing[0]} ({len(missing)} cells are missing).")
+    return {parse_cell(text): by_index[index] for index, text in zip(indices, texts, strict=True)}
 
 
 def locate(data_dir: Path | None) -> Path:
@@ -113,11 +118,28 @@ def read_rows(file: Path) -> tuple[list[str], list[list[str]]]:
     return header, rows
 
 
-def _numbers(file: Path, texts: list[str]) -> np.ndarray:
+def column(file: Path, header: list[str], rows: list[list[str]], name: str) -> list[str]:
+    """Return one column of a table; raise BadInput if it has none of that name."""
+    if name not in header:
+        raise BadInput(f"{file} has no column '{name}'; it has: {', '.join(header)}.")
+    position = header.index(name)
+    return [row[position] for row in rows]
+
+
+def numbers(file: Path, texts: list[str]) -> np.ndarray:
+    """Return finite numbers [rows]; raise BadInput on anything else."""
     try:
         values = np.array(texts, dtype=np.float64)
     except ValueError as error:
         raise BadInput(f"{file}: not a number ({error}).") from error
-    if not np.isfinite(values).all() or values.min() < 0 or values.max() > 100:
+    if not np.isfinite(values).all():
+        raise BadInput(f"{file}: a value is missing or not finite.")
+    return values
+
+
+def accuracies(file: Path, texts: list[str]) -> np.ndarray:
+    """Return percentages [rows]; raise BadInput on anything else."""
+    values = numbers(file, texts)
+    if values.min() < 0 or values.max() > 100:
         raise BadInput(f"{file}: accuracies must be percentages between 0 and 100.")
     return values

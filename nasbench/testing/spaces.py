@@ -11,7 +11,7 @@ from nasbench.core.errors import BadInput
 from nasbench.core.problem import SearchTask
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import generator
-from nasbench.testing.contract import no_global_randomness, require
+from nasbench.testing.contract import ContractBroken, no_global_randomness, require
 
 BATCH = 2
 
@@ -28,10 +28,17 @@ def check_space(
     with no_global_randomness():
         for number in range(draws):
             architecture = space.sample(rng)
-            require(space.sample(again) == architecture, "sample: the same generator gave another architecture.")
+            require(
+                space.sample(again) == architecture,
+                "sample: the same generator gave another architecture; is a global random generator used?",
+            )
             _check_one(space, architecture)
-            _check_relatives(space, architecture, rng)
-            _check_relatives(space, architecture, again)
+            relatives = _check_relatives(space, architecture, rng)
+            same = relatives == _check_relatives(space, architecture, again)
+            require(
+                same,
+                "mutate or crossover: the same generator gave another architecture; is a global random generator used?",
+            )
             if number < builds:
                 _check_build(
                     space, architecture, task or SearchTask("check", "image", (3, 16, 16), 10, None, None, ""), size
@@ -41,7 +48,15 @@ def check_space(
             space.parse(text)
         except BadInput:
             continue
+        except Exception as error:
+            raise ContractBroken(f"parse: the text '{text}' raised {error!r}; it must raise BadInput.") from error
         require(False, f"parse: the text '{text}' was accepted.")
+    for foreign in (Architecture("no such space", architecture.spec), Architecture(space.name, ("no such value",))):
+        try:
+            space.check(foreign)
+        except BadInput:
+            continue
+        require(False, f"check accepted {foreign}, which is no architecture of the space.")
 
 
 def _check_one(space: SearchSpace, architecture: Architecture) -> None:
@@ -61,18 +76,23 @@ def _check_one(space: SearchSpace, architecture: Architecture) -> None:
     require(not lacking, f"{name}: graph nodes without the attribute 'op': {lacking}")
 
 
-def _check_relatives(space: SearchSpace, architecture: Architecture, rng: Any) -> None:
+def _check_relatives(space: SearchSpace, architecture: Architecture, rng: Any) -> list[Architecture]:
+    """Check mutation, crossover and neighbours of one architecture; return what was drawn."""
     mutant = space.mutate(architecture, rng)
     space.check(mutant)
     require(mutant != architecture, f"mutate returned the same architecture: {architecture.spec}")
+    drawn = [mutant]
     if isinstance(space, Crossing):
-        space.check(space.crossover(architecture, mutant, rng))
+        drawn.append(space.crossover(architecture, space.sample(rng), rng))
+        space.check(drawn[-1])
     if isinstance(space, Local):
         neighbors = space.neighbors(architecture)
         for neighbor in neighbors:
             space.check(neighbor)
         require(architecture not in neighbors, f"neighbors contains the architecture itself: {architecture.spec}")
         require(len(set(neighbors)) == len(neighbors), f"neighbors names one twice: {architecture.spec}")
+        require(mutant in neighbors, f"mutate changed more than one decision of {architecture.spec}: {mutant.spec}")
+    return drawn
 
 
 def _check_build(space: SearchSpace, architecture: Architecture, task: SearchTask, size: Any) -> None:

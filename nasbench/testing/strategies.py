@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
+from nasbench.core.abilities import Learner
 from nasbench.core.architecture import Architecture
 from nasbench.core.decision_space import Choice, DecisionSpace
 from nasbench.core.evaluation import Evaluation, Proposal, Source
 from nasbench.core.ledger import Ledger
 from nasbench.core.loop import search
 from nasbench.core.problem import Budget, Problem
+from nasbench.core.progress import Progress
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import generator
+from nasbench.core.state import load_state, save_state
 from nasbench.core.strategy import Strategy, StrategyConfig
 from nasbench.testing.contract import no_global_randomness, require
 
@@ -56,7 +61,7 @@ def check_strategy(
 ) -> None:
     """Run a strategy on a space of 4,096 architectures; raise ContractBroken on a fault.
 
-    Checked: the same seed gives the same ledger; no global randomness; the state survives JSON and, put into a fresh
+    Checked: the same seed gives the same ledger; no global randomness; the state survives a file and, put into a fresh
     instance after any batch, gives the same future; failures are borne; the recommendation is an architecture with the
     best measured validation score.
     """
@@ -67,52 +72,51 @@ def check_strategy(
     def fresh() -> Strategy:
         return strategy(problem, config, generator(1, "strategy"))
 
-    def run(memory: _Memory | None) -> tuple[Strategy, Ledger]:
+    def run() -> tuple[Strategy, Ledger]:
         ledger, searcher = Ledger(), fresh()
         with no_global_randomness():
-            search(problem, searcher, evaluator, ledger, checkpoints=memory)
+            search(problem, searcher, evaluator, ledger)
         return searcher, ledger
 
-    searcher, ledger = run(None)
+    searcher, ledger = run()
     require(len(ledger) > 0, "the strategy asked for nothing.")
     require(len(ledger) <= evaluations, "the strategy was told more evaluations than the budget allows.")
     records = [_timeless(evaluation) for evaluation in ledger.evaluations]
-    require([_timeless(e) for e in run(None)[1].evaluations] == records, "the same seed gave another ledger.")
-    _check_resumption(fresh, evaluator, problem, ledger)
+    require([_timeless(e) for e in run()[1].evaluations] == records, "the same seed gave another ledger.")
     best = max(problem.objective.score(evaluation) for evaluation in ledger.evaluations)
     recommended = searcher.recommend()
     require(len(recommended) == 1, f"recommend() returned {len(recommended)} architectures instead of 1.")
     scores = [problem.objective.score(e) for e in ledger.evaluations if e.architecture == recommended[0]]
     require(bool(scores) and max(scores) == best, "recommend() is not an architecture with the best validation score.")
     require(fresh().recommend() == [], "recommend() before any evaluation must be empty.")
+    _check_resumption(fresh, evaluator, problem, ledger)
 
 
-def _check_resumption(fresh: Any, evaluator: Any, problem: Problem, ledger: Ledger) -> None:
-    """Replay the ledger; after every batch, move the state through JSON into a fresh instance and go on with that."""
-    searcher, told = fresh(), 0
+def _check_resumption(fresh: Callable[[], Strategy], evaluator: Any, problem: Problem, ledger: Ledger) -> None:
+    """Replay the ledger; after every step, move the state through a file into a fresh instance and go on with that."""
+    searcher, told, units = fresh(), 0, 0
     while told < len(ledger):
+        if isinstance(searcher, Learner) and searcher.due(Progress(told, units, 0.0)):
+            searcher.learn(searcher.sample)
+            searcher, units = _restored(searcher, fresh), units + 1
+            continue
         proposals = searcher.ask()[: len(ledger) - told]
         batch = ledger.evaluations[told : told + len(proposals)]
         same = proposals == [evaluation.proposal for evaluation in batch]
         require(same, f"after {told} evaluations a restored strategy asks for something else.")
         searcher.tell(batch)
         told += len(batch)
-        state = json.loads(json.dumps(searcher.state_dict()))
-        searcher = fresh()
-        searcher.load_state_dict(state)
+        recommended = searcher.recommend()
+        searcher = _restored(searcher, fresh)
+        require(searcher.recommend() == recommended, "a restored strategy recommends something else.")
 
 
-class _Memory:
-    """Checkpoints in memory."""
-
-    def __init__(self) -> None:
-        self.state: dict[str, Any] | None = None
-
-    def checkpoint(self, state: dict[str, Any]) -> None:
-        self.state = state
-
-    def last_checkpoint(self) -> dict[str, Any] | None:
-        return self.state
+def _restored(searcher: Strategy, fresh: Callable[[], Strategy]) -> Strategy:
+    with tempfile.TemporaryDirectory() as folder:
+        save_state(Path(folder) / "state.json", searcher.state_dict())
+        other = fresh()
+        other.load_state_dict(load_state(Path(folder) / "state.json"))
+    return other
 
 
 def _timeless(evaluation: Evaluation) -> dict[str, Any]:

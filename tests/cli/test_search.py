@@ -131,7 +131,8 @@ def test_a_poisoned_test_set_is_not_touched_by_a_search(cli, monkeypatch) -> Non
     monkeypatch.setattr(load, "load_task_with_split", poisoned)
     with pytest.raises(AssertionError, match="the test data was read"):
         cli("search", *TINY, "--set", "recipe.split_seed=3", "--out", "run")
-    assert len(Path("run/evaluations.jsonl").read_text().splitlines()) == 3
+    records = [json.loads(line) for line in Path("run/evaluations.jsonl").read_text().splitlines()]
+    assert len(records) == 3 and all("error" not in record for record in records)
 
 
 def test_a_search_in_which_everything_fails_says_so_and_counts(cli) -> None:

@@ -330,7 +330,7 @@ def test_a_batch_is_cut_to_the_budget_and_recorded_one_by_one(tmp_path: Path) ->
 def test_a_time_budget_ends_the_search() -> None:
     problem, ledger = Problem(SPACE, None, Budget(seconds=0.05), seed=0), Ledger()
     progress = search(problem, RandomSearch(problem, RandomSearch.Config(), generator(0, "s")), HashEvaluator(), ledger)
-    assert progress.seconds >= 0.05 and progress.evaluations == len(ledger) > 10
+    assert progress.seconds >= 0.05 and progress.evaluations == len(ledger) > 0
 
 
 def test_a_time_budget_holds_over_sessions(tmp_path: Path) -> None:
@@ -348,7 +348,7 @@ def test_a_time_budget_holds_over_sessions(tmp_path: Path) -> None:
     with open_run(tmp_path, {}, {}) as directory:
         with pytest.raises(Killed):
             go(DyingLedger(tmp_path / "evaluations.jsonl", fatal=12, where="after"), directory)
-        assert go(Ledger(tmp_path / "evaluations.jsonl"), directory) <= 19
+        assert go(Ledger(tmp_path / "evaluations.jsonl"), directory) in range(13, 20)
         told = len(Ledger(tmp_path / "evaluations.jsonl"))
         assert (
             go(Ledger(tmp_path / "evaluations.jsonl"), directory) == told == len(Ledger(tmp_path / "evaluations.jsonl"))

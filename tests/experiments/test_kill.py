@@ -86,6 +86,7 @@ def test_killed_twenty_times_and_resumed_equals_undisturbed(
             process = start(folder, arguments)
             process.join(rng.uniform(0.02, 0.6) * seconds)
             if process.exitcode is not None:
+                assert process.exitcode == 0
                 break
             process.kill()
             process.join()

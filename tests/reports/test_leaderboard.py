@@ -292,7 +292,7 @@ def test_what_cannot_be_read_is_skipped_and_reported(tmp_path: Path) -> None:
     table = leaderboard(collect([tmp_path]))
     assert len(table.frame) == 1
     assert table.frame["n_runs"].tolist() == [1]
-    assert len(table.warnings) == 3
+    assert sum("skipped" in warning for warning in table.warnings) == 3
     assert "b-torn" in table.warnings[0]
     assert "format 9" in table.warnings[1]
     assert "identity.recipe_hash is missing" in table.warnings[2]

@@ -101,10 +101,13 @@ def test_local_search_only_moves_to_better_neighbours() -> None:
     for evaluation in ledger.evaluations:
         score = objective.score(evaluation)
         if centre is not None and evaluation.architecture in SPACE.neighbors(centre):
-            if score > best:
-                centre, best = evaluation.architecture, score
-        elif score > -np.inf:
-            centre, best = evaluation.architecture, score
+            moved = score > best
+        else:  # a restart: all neighbours of the centre before it were tried
+            tried = {e.architecture for e in ledger.evaluations[: evaluation.id]}
+            assert centre is None or tried >= set(SPACE.neighbors(centre))
+            moved = True
+        if moved:
+            centre, best = (evaluation.architecture, score) if score > -np.inf else (None, -np.inf)
     assert len({e.architecture for e in ledger.evaluations}) == len(ledger)
 
 

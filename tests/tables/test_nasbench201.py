@@ -171,7 +171,7 @@ def test_scores_that_are_no_percentages_are_bad_input(tmp_path: Path, score: str
     cell = "|none~0|+|none~0|none~1|+|none~0|none~1|none~2|"
     text = f"index,arch,cifar10_valid_12,cifar100_valid_12\n0,{cell},50,50\n1,{cell},{score},50\n"
     (tmp_path / "accuracy.csv.gz").write_bytes(gzip.compress(text.encode()))
-    with pytest.raises(BadInput, match=r"not a number|accuracies must be percentages between 0 and 100"):
+    with pytest.raises(BadInput, match=r"not a number|not finite|accuracies must be percentages between 0 and 100"):
         load("cifar10", tmp_path)
     with pytest.raises(BadInput, match="2 rows with 1 different cells"):  # the other data set's scores are fine
         load("cifar100", tmp_path)
