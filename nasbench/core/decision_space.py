@@ -77,6 +77,10 @@ class DecisionSpace(SearchSpace):
         picks = (rng.random(len(self.decisions)) * self._counts).astype(np.intp).tolist()
         return self._from_positions(picks)
 
+    def sample_many(self, rng: Rng, n: int) -> list[Architecture]:
+        picks = (rng.random((n, len(self.decisions))) * self._counts).astype(np.intp).tolist()
+        return [self._from_positions(row) for row in picks]
+
     def mutate(self, architecture: Architecture, rng: Rng) -> Architecture:
         position = self._mutable(architecture)
         return self.change(architecture, position[int(rng.random() * len(position))], rng)

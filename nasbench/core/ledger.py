@@ -46,10 +46,6 @@ class Ledger:
                 raise OSError(28, "no space left on the device that holds the ledger")
         self._remember(record)
 
-    def find(self, id: int) -> Evaluation | None:
-        """Return the evaluation with this id, None if it has not happened yet."""
-        return self.evaluations[id] if id < len(self.evaluations) else None
-
     def same(self, proposal: Proposal, version: int) -> Evaluation | None:
         """Return an earlier successful evaluation of the same encoding, fidelity, repeat and weights version."""
         return self._by_key.get((proposal, version))

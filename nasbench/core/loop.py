@@ -156,28 +156,33 @@ def _score(
     evaluate_many: EvaluateMany,
 ) -> Iterator[Evaluation]:
     """Yield one evaluation a proposal, in order; each is in the ledger before it is yielded."""
-    new: dict[Proposal, int] = {}
+    recorded, version = len(ledger), evaluator.version
+    first_of: dict[Proposal, int] = {}
+    new: list[int] = []
     for id, proposal in enumerate(proposals, start=first):
-        if ledger.find(id) is None and proposal not in new and ledger.same(proposal, evaluator.version) is None:
-            new[proposal] = id
-    ids = list(new.values())
-    seeds = [evaluation_seed(problem.seed, id, proposal) for proposal, id in new.items()]
-    fresh = iter(evaluate_many(list(new), ids, seeds))
+        if proposal not in first_of:
+            first_of[proposal] = id
+            if id >= recorded and ledger.same(proposal, version) is None:
+                new.append(id)
+    asked = [proposals[id - first] for id in new]
+    seeds = [evaluation_seed(problem.seed, id, proposal) for id, proposal in zip(new, asked, strict=True)]
+    fresh = iter(evaluate_many(asked, new, seeds))
+    waiting = set(new)
 
     for id, proposal in enumerate(proposals, start=first):
-        evaluation = ledger.find(id)
-        if evaluation is not None:
+        if id < recorded:
+            evaluation = ledger.evaluations[id]
             if evaluation.proposal != proposal:
                 raise BadInput(
                     f"evaluation {id} in the ledger is of another architecture than the search asks for now."
                 )
         else:
-            if new.get(proposal) == id:
+            if id in waiting:
                 evaluation = next(fresh)
             else:
-                earlier = ledger.same(proposal, evaluator.version)
+                earlier = ledger.same(proposal, version)
                 if earlier is None:  # the same candidate failed earlier in this batch
-                    earlier = ledger.evaluations[new[proposal]]
+                    earlier = ledger.evaluations[first_of[proposal]]
                 evaluation = earlier._replace(id=id, proposal=proposal, seconds=0.0, reuses=earlier.id)
             ledger.append(evaluation)
         yield evaluation

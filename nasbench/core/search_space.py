@@ -30,6 +30,10 @@ class SearchSpace(ABC):
     def sample(self, rng: Rng) -> Architecture:
         """Draw from the space's reference distribution, the one that "random architecture" means here."""
 
+    def sample_many(self, rng: Rng, n: int) -> list[Architecture]:
+        """Return what n calls of `sample` would, possibly faster."""
+        return [self.sample(rng) for _ in range(n)]
+
     @abstractmethod
     def mutate(self, architecture: Architecture, rng: Rng) -> Architecture:
         """Return a random architecture that differs in one decision."""

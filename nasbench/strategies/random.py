@@ -30,7 +30,7 @@ class RandomSearch(Strategy):
         self._best = BestSeen(problem.objective)
 
     def ask(self) -> list[Proposal]:
-        return [Proposal(self.space.sample(self.rng)) for _ in range(self._batch)]
+        return [Proposal(architecture) for architecture in self.space.sample_many(self.rng, self._batch)]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
         self._best.extend(evaluations)

@@ -43,6 +43,8 @@ def check_space(
                 _check_build(
                     space, architecture, task or SearchTask("check", "image", (3, 16, 16), 10, None, None, ""), size
                 )
+    many, one_by_one = space.sample_many(rng, 3), [space.sample(again) for _ in range(3)]
+    require(many == one_by_one, "sample_many draws something else than sample.")
     for text in ("", "nonsense", "|~0|", "Genotype("):
         try:
             space.parse(text)

@@ -224,6 +224,34 @@ def test_killed_at_every_third_append_and_resumed_equals_undisturbed(
     assert found == expected
 
 
+def test_a_batch_of_repeats_and_failures_resumes_exactly(tmp_path: Path) -> None:
+    class Tiny(SmallSpace):
+        name = "tiny"
+        decisions = SmallSpace.decisions[:2]
+
+    class Flaky(HashEvaluator):
+        """Fails by seed, so that what fails at one position may succeed at another."""
+
+        def evaluate(self, proposal: Proposal, *, id: int, seed: int) -> Evaluation:
+            if seed % 2:
+                raise RuntimeError("bad luck")
+            return Evaluation(id, proposal, {"valid_accuracy": float(seed)}, "trained", seed)
+
+    def go(ledger: Ledger) -> list[dict]:
+        problem = Problem(Tiny(), None, Budget(evaluations=64), seed=0)
+        strategy = RandomSearch(problem, RandomSearch.Config(), generator(0, "strategy"))
+        search(problem, strategy, Flaky(), ledger)
+        return json.loads(json.dumps([{**e.to_record(), "seconds": 0} for e in ledger.evaluations]))
+
+    expected = go(Ledger())
+    assert any(record.get("error") and "reuses" not in record for record in expected)
+    for fatal in range(1, 64, 3):
+        file = tmp_path / f"{fatal}.jsonl"
+        with pytest.raises(Killed):
+            go(DyingLedger(file, fatal, "before"))
+        assert go(Ledger(file)) == expected
+
+
 def test_without_checkpoints_the_ledger_alone_replays_a_stateless_evaluator(tmp_path: Path) -> None:
     session(tmp_path / "whole", "evolution, plain")
     with pytest.raises(Killed):
