@@ -49,8 +49,11 @@ def run_search(
     reporter = reporter or Reporter()
     parts = Parts(config, data_dir)
     strategy, _ = parts.strategy, parts.evaluator  # whatever does not fit is refused before a folder is made
+    # A table without usable final scores, or a cache that cannot be written, is refused now and not after the search.
     if parts.on_table:
-        _ = parts.table_judge  # a table without usable final scores is refused now, not after the search
+        _ = parts.table_judge
+    else:
+        parts.training_judge.open_cache()
     with open_run(out, parts.complete_config.model_dump(mode="json"), describe_environment(data_dir)) as directory:
         result = directory.result()
         if result is None:

@@ -49,6 +49,10 @@ class TrainingJudge:
         self.key = f"{name}-{digest}"
         self._folder = cache / "baselines" / self.key
 
+    def open_cache(self) -> None:
+        """Make the baseline's folder; raise BadInput if that is not possible."""
+        make_folder(self._folder)
+
     def final(
         self,
         architecture: Architecture,
@@ -84,7 +88,7 @@ class TrainingJudge:
         """Train ``size`` random architectures once each, or as many of them as are not in the cache yet."""
         if size < 2:
             raise BadInput(f"the baseline needs at least 2 random architectures, not {size}.")
-        make_folder(self._folder)
+        self.open_cache()
         rng = generator(0, f"baseline {self.key}")
         records = []
         with FileLock(self._folder / ".lock"):

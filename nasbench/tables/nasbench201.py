@@ -14,6 +14,7 @@ import gzip
 import hashlib
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -107,7 +108,13 @@ def parse_cell(text: str) -> Spec:
 
 
 def read_rows(file: Path) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of a compressed CSV file; raise BadInput if it is damaged."""
+    """Return header and rows of a compressed CSV file, not to be changed; raise BadInput if it is damaged."""
+    status = file.stat()
+    return _read_rows(file, status.st_mtime_ns, status.st_size)
+
+
+@lru_cache(maxsize=2)
+def _read_rows(file: Path, modified: int, size: int) -> tuple[list[str], list[list[str]]]:
     try:
         with gzip.open(file, "rt", newline="") as text:
             header, *rows = csv.reader(text)

@@ -135,6 +135,13 @@ def test_an_unwritable_folder(cli, table) -> None:
     one_line(cli("search", *TABLE, "--out", "/proc/run"), 2, "cannot write to /proc/run")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs a device file that cannot hold a folder")
+def test_an_unwritable_cache_is_refused_before_the_search(cli, monkeypatch) -> None:
+    monkeypatch.setenv("NASBENCH_CACHE", "/proc/cache")
+    one_line(cli("search", *TINY, "--out", "run"), 2, "cannot write to /proc/cache")
+    assert not Path("run").exists()
+
+
 def test_a_disk_that_fills_up_while_working(cli, table, monkeypatch) -> None:
     """The operating system's answer to a write on a full disk, at the tenth line of the ledger."""
     real, lines = os.write, 0
