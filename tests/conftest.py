@@ -7,6 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
+
+# Examples are judged by what they give and not by how long a busy machine takes; and they are the same each time.
+settings.register_profile("steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("steady")
 
 SIBLING = Path(__file__).parents[2] / "shared" / "data"
 if "NASBENCH_DATA" not in os.environ and SIBLING.is_dir():
