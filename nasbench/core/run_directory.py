@@ -11,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from nasbench.core.errors import BadInput, RunLocked
 from nasbench.core.ledger import Ledger
-from nasbench.core.state import load_state, save_state, write_json
+from nasbench.core.state import load_state, remove_leftovers, save_state, write_json
 
 FORMAT = 1
 CHECKPOINTS_KEPT = 2
@@ -73,7 +73,7 @@ def open_run(path: Path, config: dict[str, Any], environment: dict[str, Any]) ->
     """
     config = json.loads(json.dumps(config))
     file = path / "config.json"
-    if path.is_dir() and not file.exists() and any(p.name != ".lock" for p in path.iterdir()):
+    if path.is_dir() and not file.exists() and any(not _ours(p.name) for p in path.iterdir()):
         raise BadInput(f"{path} is not empty and not a run; choose another folder with --out.")
     try:
         path.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,9 @@ def open_run(path: Path, config: dict[str, Any], environment: dict[str, Any]) ->
             found = differences(stored["run"], config)
             if found:
                 raise BadInput(f"{path} holds another run: {'; '.join(found)}. Choose another folder with --out.")
+            remove_leftovers(path)
             return RunDirectory(path, lock, resumed=True)
+        remove_leftovers(path)
         try:
             write_json(file, {"format": FORMAT, "run": config, "environment": environment})
         except OSError as error:
@@ -104,6 +106,11 @@ def open_run(path: Path, config: dict[str, Any], environment: dict[str, Any]) ->
     except BaseException:
         lock.release()
         raise
+
+
+def _ours(name: str) -> bool:
+    """Say whether a file is what a run that was killed while it began leaves: its lock, a file not yet renamed."""
+    return name == ".lock" or (name.startswith(".config.json.") and name.endswith(".part"))
 
 
 def read_config(path: Path) -> dict[str, Any]:

@@ -29,6 +29,12 @@ def write_atomically(path: Path, data: bytes) -> None:
         aside.unlink(missing_ok=True)
 
 
+def remove_leftovers(folder: Path) -> None:
+    """Delete what writers that were killed left behind, at any depth. Call it only while holding the folder's lock."""
+    for leftover in folder.rglob(".*.part"):
+        leftover.unlink(missing_ok=True)
+
+
 def write_json(path: Path, data: Any, indent: int | None = 2) -> None:
     """Write JSON atomically, one value a line unless ``indent`` is None."""
     write_atomically(path, (json.dumps(data, indent=indent, allow_nan=False) + "\n").encode())

@@ -20,7 +20,7 @@ from nasbench.core.problem import Task
 from nasbench.core.run_directory import read_json
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import generator
-from nasbench.core.state import write_json
+from nasbench.core.state import remove_leftovers, write_json
 from nasbench.datasets.images import Images
 from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.training import TrainingRecord, accuracy, build_and_train, count_parameters
@@ -92,6 +92,7 @@ class TrainingJudge:
         rng = generator(0, f"baseline {self.key}")
         records = []
         with FileLock(self._folder / ".lock"):
+            remove_leftovers(self._folder)
             for number in range(size):
                 architecture = self._space.sample(rng)
                 seed = final_seed(0, self.key, number)

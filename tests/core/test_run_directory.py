@@ -27,6 +27,21 @@ def test_the_same_configuration_resumes_and_another_is_refused_with_the_differen
         pass
 
 
+def test_what_a_killed_writer_left_is_cleared_away(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / ".config.json.7.part").write_text('{"form')  # killed while the run began
+    with open_run(run, CONFIG, {}) as opened:
+        assert not opened.resumed
+    (run / "final").mkdir()
+    leftovers = [run / ".model.safetensors.7.part", run / "final" / ".training-00.json.7.part"]
+    for leftover in leftovers:
+        leftover.write_bytes(b"half")
+    with open_run(run, CONFIG, {}):
+        assert not any(leftover.exists() for leftover in leftovers)
+    assert sorted(path.name for path in run.iterdir()) == [".lock", "config.json", "final"]
+
+
 def test_two_processes_cannot_have_one_run(tmp_path: Path) -> None:
     with open_run(tmp_path, CONFIG, {}), pytest.raises(RunLocked, match="in use by another process"):
         open_run(tmp_path, CONFIG, {})
