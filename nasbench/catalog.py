@@ -11,6 +11,7 @@ from nasbench.core.errors import BadInput, unknown
 
 SPACES = {
     "darts": "nasbench.search_spaces.darts:Darts",
+    "hypercuboid": "nasbench.search_spaces.hypercuboid:HyperCuboid",
     "nasbench201": "nasbench.search_spaces.nasbench201:NasBench201",
 }
 STRATEGIES = {

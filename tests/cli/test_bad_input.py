@@ -201,6 +201,8 @@ def test_a_data_function_that_is_wrong_is_one_line(cli) -> None:
 
 def test_list_and_data_list_as_json(cli) -> None:
     listed = cli("list", "--json").json
-    assert {"darts", "nasbench201"} == set(listed["spaces"]) and "population=20" in listed["strategies"]["evolution"]
+    assert {"darts", "hypercuboid", "nasbench201"} == set(listed["spaces"]) and "population=20" in listed["strategies"][
+        "evolution"
+    ]
     assert "digits" in cli("data", "list", "--json").json
     assert json.dumps(listed)

@@ -23,6 +23,7 @@ from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.table import TableEvaluator
 from nasbench.evaluators.train import TrainEvaluator
 from nasbench.search_spaces.darts import OPERATIONS, Darts, DartsSize
+from nasbench.search_spaces.hypercuboid import HyperCuboidSize
 from nasbench.search_spaces.nasbench201 import NasBench201, NasBench201Size
 from nasbench.strategies.random import RandomSearch
 from nasbench.tables.nasbench201 import load
@@ -31,6 +32,7 @@ from nasbench.testing import ContractBroken, check_evaluator, check_space, check
 # Every built-in space in all its variants, with a small size for its networks.
 VARIANTS: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "darts": [({"operations": name}, DartsSize(channels=4, cells=3)) for name in OPERATIONS],
+    "hypercuboid": [({"layers": 2, "widths": (4, 8)}, HyperCuboidSize(features=16))],
     "nasbench201": [({}, NasBench201Size(channels=4, cells=1))],
 }
 TINY = Recipe(
@@ -68,7 +70,11 @@ def test_no_built_in_is_forgotten_here() -> None:
 @pytest.mark.parametrize(
     ("name", "settings", "size"),
     [(name, *variant) for name, variants in VARIANTS.items() for variant in variants],
-    ids=[f"{name} {''.join(settings.values())}" for name, variants in VARIANTS.items() for settings, _ in variants],
+    ids=[
+        f"{name} {' '.join(map(str, settings.values()))}"
+        for name, variants in VARIANTS.items()
+        for settings, _ in variants
+    ],
 )
 def test_every_space_keeps_the_contract(name: str, settings: dict[str, Any], size: Any) -> None:
     check_space(resolve("space", name, SPACES)(**settings), size=size)

@@ -1,0 +1,507 @@
+"""The HyperCuboid: paths, the weighted grid, the chain of a path and the network of all of them."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from nasbench.core.architecture import Architecture
+from nasbench.core.errors import BadInput
+from nasbench.core.problem import SearchTask
+from nasbench.networks.operations import SharpSepConv
+from nasbench.search_spaces.hypercuboid import HyperCuboid, HyperCuboidSize
+from nasbench.search_spaces.hypercuboid_graph import (
+    KNOWN_PATHS,
+    SYMBOLS,
+    best_paths,
+    count_paths,
+    grid_graph,
+    longest_path,
+    path_of_nodes,
+    path_steps,
+)
+from nasbench.search_spaces.hypercuboid_network import HyperCuboidNetwork, ResizablePool
+from nasbench.search_spaces.hypercuboid_supernet import HyperCuboidSupernet
+from nasbench.testing import check_space
+
+SPACE = HyperCuboid()
+TINY = HyperCuboid(layers=2, widths=(4, 6))
+SMALL_SIZE = HyperCuboidSize(features=8)
+ALL_OPERATIONS = HyperCuboid(layers=1, widths=(4, 6), operations=tuple(SYMBOLS))
+S, P = "sharp_sep_conv_3x3", "resizable_pool_3x3"
+
+
+def task(*shape: int) -> SearchTask:
+    return SearchTask("pictures", "image", shape, 10, None, None, "pictures")
+
+
+def parameters(module: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in module.parameters())
+
+
+def random_weights(space: HyperCuboid, seed: int) -> dict[str, np.ndarray]:
+    """Softmaxed weights, each block's over all its entries."""
+    rng = np.random.default_rng(seed)
+    shape = (len(space.axes.edges), len(space.axes.operations))
+    exponentials = {block.kind: np.exp(rng.normal(size=shape)) for block in space.axes.blocks}
+    return {kind: table / table.sum() for kind, table in exponentials.items()}
+
+
+def path_sum(space: HyperCuboid, weights: dict[str, np.ndarray], spec: tuple[Any, ...]) -> float:
+    """Sum the weights on a path, looked up entry by entry."""
+    total = 0.0
+    for step in path_steps(space.axes, spec):
+        row = space.axes.edges.index((step.inputs, step.outputs))
+        total += weights[step.block.kind][row, space.axes.operations.index(step.operation)]
+    return total
+
+
+# -- the space -------------------------------------------------------------------------------------------------------
+def test_it_keeps_the_contract_of_a_space() -> None:
+    check_space(TINY, size=SMALL_SIZE)
+    check_space(ALL_OPERATIONS, size=SMALL_SIZE)
+    check_space(HyperCuboid(widths=(4, 8)), task=task(1, 8, 8), builds=1)
+
+
+def test_the_default_axes_have_67_million_paths() -> None:
+    assert SPACE.size == 67_108_864
+    assert [choice.name for choice in SPACE.decisions][:5] == [
+        "stem",
+        "layer0.stride1.operation",
+        "layer0.stride1.width",
+        "layer0.stride2.operation",
+        "layer0.stride2.width",
+    ]
+    assert Counter(choice.group for choice in SPACE.decisions) == {
+        "stem": 1,
+        **{f"layer{layer}": 4 for layer in range(4)},
+    }
+
+
+def test_axes_other_than_the_default_have_another_name() -> None:
+    assert SPACE.name == "hypercuboid"
+    others = [TINY, ALL_OPERATIONS, HyperCuboid(layers=3), HyperCuboid(widths=(8,)), HyperCuboid(operations=(P, S))]
+    assert len({space.name for space in others} | {SPACE.name}) == len(others) + 1
+    with pytest.raises(BadInput, match="belongs to space"):
+        SPACE.check(TINY.sample(np.random.default_rng(0)))
+
+
+def test_axes_can_be_given_as_the_command_line_does() -> None:
+    config = HyperCuboid.Config.model_validate({"layers": "2", "widths": "8, 16", "operations": f"{P},{S}"})
+    space = HyperCuboid(**config.model_dump(mode="json"))
+    assert (space.axes.layers, space.axes.widths, space.axes.operations) == (2, (8, 16), (P, S))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"layers": 0}, "layers: .*greater than or equal to 1"),
+        ({"widths": ()}, "widths: needs at least one value"),
+        ({"widths": (8, 8)}, "widths: needs at least one value, and none twice"),
+        ({"widths": (8, 0)}, "widths.1"),
+        ({"widths": "8,wide"}, "widths.1"),
+        ({"operations": ("resizable_pool",)}, "unknown operation 'resizable_pool'. Did you mean 'resizable_pool_3x3'"),
+        ({"operations": (S, S)}, "none twice"),
+    ],
+)
+def test_wrong_axes_are_refused(wrong: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadInput, match=message) as caught:
+        HyperCuboid(**wrong)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_search_of_the_space_needs_no_torch() -> None:
+    program = (
+        "import sys, numpy; from nasbench.search_spaces.hypercuboid import HyperCuboid; s = HyperCuboid();"
+        "s.format(s.sample(numpy.random.default_rng(0)));"
+        "assert not {'torch', 'networkx', 'matplotlib'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
+
+
+# -- notation --------------------------------------------------------------------------------------------------------
+def test_paths_are_written_with_names_and_read_again() -> None:
+    text = "32: S->32, P->64 | S->64, P->128 | S->128, P->256 | S->256, P->256"
+    architecture = SPACE.parse("MULTI_CHANNEL_HANDMADE")
+    assert architecture.spec == (32, S, 32, P, 64, S, 64, P, 128, S, 128, P, 256, S, 256, P, 256)
+    assert SPACE.format(architecture) == text
+    assert SPACE.parse(text) == SPACE.parse(f"  {text.replace(' ', '   ')}\n") == architecture
+    assert SPACE.parse(text.replace(" ", "")) == architecture
+
+
+@given(st.integers(0, 2**32 - 1))
+def test_format_and_parse_undo_each_other(seed: int) -> None:
+    for space in (SPACE, ALL_OPERATIONS):
+        architecture = space.sample(np.random.default_rng(seed))
+        assert space.parse(space.format(architecture)) == architecture
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "no ':'"),
+        ("4: S->4, P->6", "1 layers"),
+        ("4: S->4, P->6 | S->6", "layer 1 has 1 operations"),
+        ("4: S->4, P->6 | S->6, P->6 | S->6, P->6", "3 layers"),
+        ("4: S->4, P->6 | S->6, P->6, P->6", "layer 1 has 3 operations"),
+        ("5: S->4, P->6 | S->6, P->6", "the stem: the width cannot be '5'. Allowed: 4, 6"),
+        (": S->4, P->6 | S->6, P->6", "the stem: the width cannot be ''"),
+        ("4: S->4, P->6 | S->7, P->6", "layer 1, stride 1: the width cannot be '7'"),
+        ("4: S->04, P->6 | S->6, P->6", "the width cannot be '04'"),
+        ("4: S->4->4, P->6 | S->6, P->6", "the width cannot be '4->4'"),
+        ("4: S4, P->6 | S->6, P->6", "layer 0, stride 1: expected 'operation->width'"),
+        ("4: s->4, P->6 | S->6, P->6", "unknown operation 's'. Did you mean 'S'"),
+        ("4: 0->4, P->6 | S->6, P->6", "unknown operation '0'"),
+        ("4: S->4, P->6 | S->6, P->6;", "the width cannot be '6;'"),
+        ("MULTI_CHANNEL_MAXW", "Did you mean 'MULTI_CHANNEL_MAX_W'"),
+        ("MULTI_CHANNEL_MAX_W", "expected 2 layers"),
+        ("4: " + "S->4, P->6 | " * 400, "at most 1000 characters"),
+        ("x" * 900, "unknown path"),
+    ],
+)
+def test_other_texts_are_refused_in_one_line(text: str, message: str) -> None:
+    with pytest.raises(BadInput, match=message) as caught:
+        TINY.parse(text)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+
+
+def test_the_graph_of_an_architecture_is_its_chain() -> None:
+    graph = SPACE.graph(SPACE.parse("MULTI_CHANNEL_MAX_W"))
+    labels = [op for _, op in graph.nodes(data="op")]
+    assert list(graph.edges) == list(itertools.pairwise(range(12)))
+    assert labels[1:4] == ["conv_3x3 256", f"{P} 256→128", f"{P} 128→256 /2"]
+    assert [label.endswith("/2") for label in labels[2:10]] == [False, True] * 4
+
+
+# -- the weighted grid -----------------------------------------------------------------------------------------------
+def test_the_grid_has_304_nodes_530_edges_and_67_million_paths() -> None:
+    graph = grid_graph(SPACE.axes)
+    assert (len(graph), graph.number_of_edges(), count_paths(graph)) == (304, 530, 67_108_864)
+    assert all("op" in data for _, data in graph.nodes(data=True))
+    # Weights lie on the edges from an operation to the sum behind it, 32 a block, and nowhere else.
+    weighted = [(source, target) for source, target, data in graph.edges(data=True) if "weight" in data]
+    assert len(weighted) == 8 * 32
+    assert all("step" in graph.nodes[source] and graph.nodes[target]["op"] == "sum" for source, target in weighted)
+
+
+@pytest.mark.parametrize("space", [TINY, ALL_OPERATIONS, HyperCuboid(3, (4, 5, 6))], ids=lambda space: space.name)
+def test_the_grid_has_as_many_paths_as_the_space_has_architectures(space: HyperCuboid) -> None:
+    assert count_paths(grid_graph(space.axes)) == space.size
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_longest_path_is_the_best_of_all_paths(seed: int) -> None:
+    weights = random_weights(TINY, seed)
+    choices = [choice.values for choice in TINY.decisions]
+    sums = {spec: path_sum(TINY, weights, spec) for spec in itertools.product(*choices)}
+    ranking = sorted(sums, key=sums.__getitem__, reverse=True)
+    assert len(ranking) == 512
+    assert TINY.discretize(weights) == Architecture(TINY.name, ranking[0])
+    assert [path for path, _ in best_paths(TINY.axes, weights, 5)] == ranking[:5]
+    margin = TINY.margin(weights)
+    assert (margin.best, margin.second) == pytest.approx((sums[ranking[0]], sums[ranking[1]]))
+    assert margin.mean == pytest.approx(np.mean(list(sums.values())))
+    assert 0 < margin.relative < 1
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_the_longest_path_is_that_of_dynamic_programming(seed: int) -> None:
+    weights = random_weights(SPACE, seed)
+    graph = grid_graph(SPACE.axes, weights)
+    nodes = longest_path(graph)
+    assert (nodes[0], nodes[-1], len(nodes)) == ("Source", "Linear", 3 + 2 * 8 + 4)
+    [(best, total)] = best_paths(SPACE.axes, weights, 1)
+    assert path_of_nodes(graph, nodes) == best
+    assert total == pytest.approx(path_sum(SPACE, weights, best))
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_what_a_whole_block_gains_or_loses_does_not_change_the_path(seed: int) -> None:
+    weights = random_weights(SPACE, seed)
+    found = SPACE.discretize(weights)
+    assert SPACE.discretize({kind: 1 - table.max() + table for kind, table in weights.items()}) == found
+    constants = np.random.default_rng(seed).uniform(-50, 50, 8)
+    shifted = {kind: table + constant for (kind, table), constant in zip(weights.items(), constants, strict=True)}
+    assert SPACE.discretize(shifted) == found
+    # Negative weights everywhere, where a path of no edges would be the longest.
+    assert SPACE.discretize({kind: table - 1 for kind, table in weights.items()}) == found
+    margin, moved = SPACE.margin(weights), SPACE.margin(shifted)
+    assert moved.best - moved.second == pytest.approx(margin.best - margin.second, abs=1e-9)
+    assert moved.relative == pytest.approx(margin.relative, abs=1e-6)
+
+
+def test_a_path_planted_in_the_weights_is_found_whatever_the_order_of_operations() -> None:
+    for operations in ((S, P), (P, S)):
+        space = HyperCuboid(operations=operations)
+        for text in KNOWN_PATHS.values():
+            planted = space.parse(text)
+            weights = random_weights(space, 3)
+            for step in path_steps(space.axes, planted.spec):
+                row = space.axes.edges.index((step.inputs, step.outputs))
+                weights[step.block.kind][row, operations.index(step.operation)] += 1.0
+            assert space.format(space.discretize(weights)) == text
+            assert space.margin(weights).relative > 0.05
+
+
+def test_equal_weights_give_the_first_path_and_no_margin() -> None:
+    weights = {block.kind: np.full((16, 2), 1 / 32) for block in SPACE.axes.blocks}
+    assert SPACE.format(SPACE.discretize(weights)) == "32: " + " | ".join(["S->32, S->32"] * 4)
+    margin = SPACE.margin(weights)
+    assert margin.best == margin.second == margin.mean == 0.25
+    assert margin.relative == 0
+    single = HyperCuboid(1, (4,), (S,))
+    assert single.margin({"layer0_stride1": np.ones((1, 1)), "layer0_stride2": np.ones((1, 1))}).second == -np.inf
+
+
+def test_wrong_weights_are_refused() -> None:
+    weights = random_weights(TINY, 0)
+    for wrong in (np.ones((4, 3)), np.ones(8), np.full((4, 2), np.nan)):
+        with pytest.raises(BadInput, match=r"'layer1_stride1' must be finite numbers of shape \(4, 2\)"):
+            TINY.discretize({**weights, "layer1_stride1": wrong})
+    del weights["layer1_stride2"]
+    with pytest.raises(BadInput, match="'layer1_stride2' are missing"):
+        TINY.margin(weights)
+
+
+# -- the stand-alone network -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("name", "count"),
+    [
+        ("MULTI_CHANNEL_MAX_W", 1_033_802),
+        ("MULTI_CHANNEL_SCALAR", 862_890),
+        ("MULTI_CHANNEL_HANDMADE", 1_035_882),
+    ],
+)
+def test_chains_of_known_paths_have_8_operations(name: str, count: int) -> None:
+    architecture = SPACE.parse(name)
+    network = SPACE.build(architecture, task(3, 32, 32))
+    assert parameters(network) == count
+    kinds = {S: SharpSepConv, P: ResizablePool}
+    assert [type(operation) for operation in network.operations] == [kinds[op] for op in architecture.spec[1::2]]
+    x = network.stem(torch.zeros(2, 3, 32, 32))
+    heights = []
+    for operation, channels in zip(network.operations, architecture.spec[2::2], strict=True):
+        x = operation(x)
+        assert x.shape[1] == channels
+        heights.append(x.shape[2])
+    assert heights == [32, 16, 16, 8, 8, 4, 4, 2]
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (3, 7, 9)])
+@pytest.mark.parametrize("space", [TINY, ALL_OPERATIONS], ids=lambda space: space.name)
+def test_chains_run_forward_and_backward(space: HyperCuboid, shape: tuple[int, ...]) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(6):
+        network = space.build(space.sample(rng), task(*shape), SMALL_SIZE)
+        logits = network(torch.randn(4, *shape))
+        assert logits.shape == (4, 10)
+        logits.sum().backward()
+        assert all(parameter.grad is not None for parameter in network.parameters())
+
+
+def test_pools() -> None:
+    x = torch.full((1, 2, 4, 4), 3.0)
+    assert torch.equal(ResizablePool(2, 2)(x), x)
+    assert ResizablePool(2, 2, average=True)(x)[0, 0, 0, 0] == pytest.approx(3.0 * 4 / 9)  # the padding counts
+    assert ResizablePool(2, 5, 2)(x).shape == (1, 5, 2, 2)
+    assert parameters(ResizablePool(2, 2)) == 0
+    assert parameters(ResizablePool(2, 5)) == 2 * 5 + 2 * 5
+
+
+def test_tasks_without_images_are_refused() -> None:
+    for make in (lambda: TINY.build(TINY.sample(np.random.default_rng(0)), task(64)), lambda: TINY.relax(task(64))):
+        with pytest.raises(BadInput, match=r"images \(channels, height, width\)"):
+            make()
+
+
+# -- the relaxed network ---------------------------------------------------------------------------------------------
+def test_the_supernet_of_the_default_axes() -> None:
+    with torch.device("meta"):
+        supernet = SPACE.relax(task(3, 32, 32))
+        assert parameters(supernet) == 8_930_122
+        kinds = [f"layer{layer}_stride{stride}" for layer in range(4) for stride in (1, 2)]
+        assert supernet.architecture_shape() == dict.fromkeys(kinds, (16, 2))
+        assert supernet.operations == (S, P)
+        assert supernet.edges[:5] == ((32, 32), (32, 64), (32, 128), (32, 256), (64, 32))
+        assert supernet.softmax_over_block is True
+        # Tensors on this device hold no numbers: a forward that read one would raise.
+        coefficients = {kind: torch.ones(shape) for kind, shape in supernet.architecture_shape().items()}
+        assert supernet(torch.ones(2, 3, 32, 32), coefficients).shape == (2, 10)
+
+
+def soft_coefficients(supernet: HyperCuboidSupernet, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
+    generator = torch.Generator().manual_seed(seed)
+    return {
+        kind: torch.randn(shape, generator=generator, dtype=dtype).flatten().softmax(0).view(shape).requires_grad_()
+        for kind, shape in supernet.architecture_shape().items()
+    }
+
+
+def plain_forward(supernet: HyperCuboidSupernet, images: Tensor, coefficients: dict[str, Tensor]) -> Tensor:
+    """The definition: every operation on its own, all outputs times their coefficients summed at each node."""
+    maps = [stem(images) for stem in supernet.stems]
+    nodes = range(len(maps))
+    for kind, block in zip(supernet.kinds, supernet.blocks, strict=True):
+        maps = [
+            sum(
+                coefficients[kind][i * len(maps) + j, o] * operation(maps[i])
+                for i in nodes
+                for o, operation in enumerate(block.edges[i * len(maps) + j])
+            )
+            for j in nodes
+        ]
+    total = sum(tail(x) for tail, x in zip(supernet.tails, maps, strict=True))
+    return supernet.classifier(total.mean(dim=(2, 3)))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("space", [TINY, ALL_OPERATIONS], ids=lambda space: space.name)
+def test_shared_beginnings_change_no_number(space: HyperCuboid, training: bool) -> None:
+    torch.manual_seed(0)
+    supernet = space.relax(task(3, 9, 8), SMALL_SIZE).double()
+    supernet.train(training)
+    images = torch.randn(4, 3, 9, 8, dtype=torch.float64)
+    results = []
+    for forward in (supernet, lambda *arguments: plain_forward(supernet, *arguments)):
+        weights = {name: w.detach().clone().requires_grad_() for name, w in supernet.named_parameters()}
+        buffers = {name: buffer.clone() for name, buffer in supernet.named_buffers()}
+        coefficients = soft_coefficients(supernet, 1, torch.float64)
+        if forward is supernet:
+            logits = functional_call(supernet, (weights, buffers), (images, coefficients))
+        else:
+            logits = functional_call(Plain(supernet), _prefixed(weights, buffers), (images, coefficients))
+        leaves = [*coefficients.values(), *weights.values()]
+        results.append([logits, *torch.autograd.grad(logits.square().sum(), leaves), *buffers.values()])
+    for ours, reference in zip(*results, strict=True):
+        torch.testing.assert_close(ours, reference, rtol=1e-11, atol=1e-12)
+
+
+class Plain(nn.Module):
+    """`plain_forward` as a module."""
+
+    def __init__(self, supernet: HyperCuboidSupernet) -> None:
+        super().__init__()
+        self.supernet = supernet
+
+    def forward(self, images: Tensor, coefficients: dict[str, Tensor]) -> Tensor:
+        return plain_forward(self.supernet, images, coefficients)
+
+
+def _prefixed(*groups: dict[str, Tensor]) -> tuple[dict[str, Tensor], ...]:
+    return tuple({f"supernet.{name}": tensor for name, tensor in group.items()} for group in groups)
+
+
+def test_every_weight_and_coefficient_gets_a_gradient() -> None:
+    supernet = TINY.relax(task(1, 8, 8), SMALL_SIZE)
+    coefficients = soft_coefficients(supernet, 0, torch.float32)
+    supernet(torch.randn(4, 1, 8, 8), coefficients).square().sum().backward()
+    assert all(parameter.grad is not None for parameter in supernet.parameters())
+    for value in coefficients.values():
+        assert value.grad is not None
+        assert (value.grad != 0).all()
+
+
+def one_hot(space: HyperCuboid, architecture: Architecture) -> dict[str, Tensor]:
+    coefficients = {}
+    for step in path_steps(space.axes, architecture.spec):
+        table = torch.zeros(len(space.axes.edges), len(space.axes.operations))
+        edge = space.axes.edges.index((step.inputs, step.outputs))
+        table[edge, space.axes.operations.index(step.operation)] = 1
+        coefficients[step.block.kind] = table
+    return coefficients
+
+
+def train_norms(supernet: HyperCuboidSupernet, coefficients: dict[str, Tensor]) -> None:
+    """Give all batch norms scales and shifts that are not trivial, and the statistics of these coefficients."""
+    for module in supernet.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.normal_(module.bias, std=0.5)
+            module.momentum = 1.0
+    supernet.train()
+    supernet(torch.randn(16, 3, 16, 16), coefficients)
+    supernet.eval()
+
+
+def chain_of(space: HyperCuboid, supernet: HyperCuboidSupernet, architecture: Architecture) -> HyperCuboidNetwork:
+    """The stand-alone network of a path with the supernet's weights."""
+    axes = space.axes
+    network = space.build(architecture, task(3, 16, 16), SMALL_SIZE).eval()
+    network.stem.load_state_dict(supernet.stems[axes.widths.index(architecture.spec[0])].state_dict())
+    for step, block, operation in zip(
+        path_steps(axes, architecture.spec), supernet.blocks, network.operations, strict=True
+    ):
+        shared = block.edges[axes.edges.index((step.inputs, step.outputs))][axes.operations.index(step.operation)]
+        operation.load_state_dict(shared.state_dict())
+    network.tail.load_state_dict(supernet.tails[axes.widths.index(architecture.spec[-1])].state_dict())
+    network.classifier.load_state_dict(supernet.classifier.state_dict())
+    return network
+
+
+def test_one_path_at_1_and_all_else_at_0_is_the_stand_alone_network() -> None:
+    torch.manual_seed(0)
+    space = HyperCuboid(widths=(4, 6, 8), operations=(S, P, "resizable_avg_pool_3x3"))
+    supernet = space.relax(task(3, 16, 16), SMALL_SIZE)
+    images = torch.randn(4, 3, 16, 16)
+    rng = np.random.default_rng(0)
+    for _ in range(8):
+        architecture = space.sample(rng)
+        coefficients = one_hot(space, architecture)
+        train_norms(supernet, coefficients)
+        expected = chain_of(space, supernet, architecture)(images)
+        assert expected.std(dim=0).min() > 1e-3  # the logits depend on the image
+        torch.testing.assert_close(supernet(images, coefficients), expected, rtol=1e-5, atol=1e-5)
+        assert space.discretize({kind: table.numpy() for kind, table in coefficients.items()}) == architecture
+        # Without leaving out what nothing leads to, the other tails would add their shifts.
+        assert not torch.allclose(plain_forward(supernet, images, coefficients), expected, atol=1e-3)
+
+
+def test_operations_behind_a_sum_that_nothing_leads_to_are_left_out() -> None:
+    torch.manual_seed(0)
+    supernet = TINY.relax(task(3, 16, 16), SMALL_SIZE)
+    images = torch.randn(4, 3, 16, 16)
+    architecture = TINY.parse("4: S->4, P->4 | S->4, P->4")
+    coefficients = one_hot(TINY, architecture)
+    train_norms(supernet, coefficients)
+    expected = supernet(images, coefficients)
+    # Width 6 after the first block is reached by nothing, so an operation from there to the path adds nothing.
+    coefficients["layer0_stride2"][TINY.axes.edges.index((6, 4)), 0] = 1
+    assert torch.equal(supernet(images, coefficients), expected)
+    coefficients["layer0_stride1"][TINY.axes.edges.index((4, 6)), 0] = 1
+    assert not torch.allclose(supernet(images, coefficients), expected)
+
+
+def test_coefficients_of_a_wrong_shape_are_refused() -> None:
+    supernet = TINY.relax(task(1, 8, 8), SMALL_SIZE)
+    coefficients = soft_coefficients(supernet, 0, torch.float32)
+    with pytest.raises(BadInput, match=r"coefficients 'layer1_stride1' of shape \(4, 2\)"):
+        supernet(torch.randn(2, 1, 8, 8), {**coefficients, "layer1_stride1": torch.ones(2, 4)})
+    del coefficients["layer0_stride2"]
+    with pytest.raises(BadInput, match="'layer0_stride2'"):
+        supernet(torch.randn(2, 1, 8, 8), coefficients)
+
+
+def test_the_supernet_runs_in_bfloat16_autocast() -> None:
+    torch.manual_seed(0)
+    supernet = TINY.relax(task(3, 8, 8), SMALL_SIZE)
+    coefficients, images = soft_coefficients(supernet, 0, torch.float32), torch.randn(8, 3, 8, 8)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = supernet(images, coefficients)
+    logits.float().square().sum().backward()
+    assert all(value.grad is not None and value.grad.dtype == torch.float32 for value in coefficients.values())
+    torch.testing.assert_close(logits.float(), supernet(images, coefficients), rtol=0.1, atol=0.1)
