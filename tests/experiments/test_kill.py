@@ -13,7 +13,21 @@ from pathlib import Path
 import pytest
 
 KILLS = 20
-PRELOADED = ["torch", "nasbench.cli.main", "nasbench.experiments.search", "nasbench.protocol.training_judge"]
+# Loading these takes longer than the searches: the server that the processes are forked from loads them once.
+PRELOADED = [
+    *(
+        "torch",
+        "sklearn.datasets",
+        "networkx",
+        "scipy.optimize",
+        "matplotlib.figure",
+        "matplotlib.backends.backend_svg",
+    ),
+    *("nasbench.cli.search", "nasbench.cli.console", "nasbench.experiments.search", "nasbench.experiments.model"),
+    *("nasbench.protocol.table_judge", "nasbench.protocol.training_judge", "nasbench.evaluators.train"),
+    *("nasbench.datasets.splits", "nasbench.datasets.digits", "nasbench.search_spaces.nasbench201_network"),
+    *("nasbench.strategies.evolution", "nasbench.evaluators.table", "nasbench.reports.run_report"),
+]
 TABLE = ["--space", "nasbench201", "--evaluator", "table", "--dataset", "cifar100", "--evaluations", "4000"]
 TRAINING = [
     *("--space", "nasbench201", "--strategy", "evolution", "--evaluations", "8", "--seeds", "2"),
