@@ -38,19 +38,30 @@ def resolve(kind: str, name: str, table: dict[str, str]) -> Any:
     return import_attribute(kind, module_name, attribute)
 
 
+def look_for_modules_in(folder: Path | None) -> None:
+    """Let modules in a folder be found before all others."""
+    if folder is not None and str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
 def import_attribute(kind: str, module_name: str, attribute: str) -> Any:
-    """Import ``module_name`` (a module, or a file ending in ``.py``) with the current folder on the path."""
-    module_name = module_name.removesuffix(".py").replace("/", ".")
+    """Import ``module_name``: a module, looked for in the current folder first, or the path of a ``.py`` file."""
     here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    if module_name.endswith(".py") or "/" in module_name:
+        file = Path(module_name).with_suffix(".py")
+        if not file.is_file():
+            raise BadInput(f"{kind} '{module_name}:{attribute}': there is no file {file}.")
+        look_for_modules_in(file.resolve().parent)
+        module_name = file.stem
+    else:
+        look_for_modules_in(Path.cwd())
     try:
         module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         missing = f"no module '{error.name}'"
         where = "" if error.name != module_name else f" in {here} or among the installed packages"
         raise BadInput(f"{kind} '{module_name}:{attribute}': {missing}{where}.") from error
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise BadInput(f"{kind} '{module_name}:{attribute}': importing it failed: {error!r}.") from error
     try:
         return getattr(module, attribute)

@@ -30,13 +30,19 @@ app.command("list")(list_names.list_names)
 app.add_typer(data.app, name="data")
 
 
-@app.callback()
-def _options(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
-) -> None:
-    if version:
+def _print_version(wanted: bool) -> None:
+    if wanted:
         typer.echo(f"nasbench {__version__}")
         raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
+    ] = False,
+) -> None:
+    pass
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -57,6 +63,9 @@ def run(arguments: list[str] | None = None) -> int:
         return _failure(str(error), 1)
     except TyperException as error:
         message = getattr(error, "format_message", error.__str__)()
+        if type(error).__name__.startswith("NoArgs"):  # the message is the help, to be shown as it is
+            print(message, file=sys.stderr)
+            return 2
         return _failure(message, 2) if message else 2
     except (KeyboardInterrupt, typer.Abort):
         return _failure("interrupted; the same command goes on where it stopped", INTERRUPTED)
@@ -66,7 +75,7 @@ def run(arguments: list[str] | None = None) -> int:
         return 0
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        return _failure(f"{error.strerror or error}{where}; what was done is saved, the same command goes on", 1)
+        return _failure(f"{error.strerror or error}{where}", 2 if isinstance(error, PermissionError) else 1)
 
 
 def _failure(message: str, code: int) -> int:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 from typer import Option
 
 if TYPE_CHECKING:
+    from nasbench.experiments.assemble import Parts
     from nasbench.experiments.config import RunConfig
 
 
@@ -62,7 +63,8 @@ class RunOptions:
             )
         if self.out is None:
             raise BadInput("--resume needs the run's folder: --out DIR.")
-        named = [f"--{key}" for key in (*chosen, "set") if typed[key] != getattr(RunOptions(), key)]
+        fixed = (*chosen, "baseline_size", "set")
+        named = [f"--{key.replace('_', '-')}" for key in fixed if typed[key] != getattr(RunOptions(), key)]
         if named:
             raise BadInput(f"--resume reads the configuration from {self.out}; leave out {', '.join(named)}.")
         return config_of_run(self.out)
@@ -74,6 +76,15 @@ class RunOptions:
         if self.data_dir is None and self.resume and self.out is not None:
             return data_dir_of_run(self.out)
         return self.data_dir
+
+    def parts(self) -> Parts:
+        """Return the parts of the run, not yet built."""
+        from nasbench.experiments.assemble import Parts
+        from nasbench.experiments.folders import folder_of_run
+
+        config = self.config()
+        folder = folder_of_run(self.out) if self.resume and self.out is not None else None
+        return Parts(config, self.data_folder(), folder)
 
 
 def with_run_options(command: Callable[..., None]) -> Callable[..., None]:

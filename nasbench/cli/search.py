@@ -10,7 +10,7 @@ import typer
 from nasbench.cli.options import RunOptions, with_run_options
 
 if TYPE_CHECKING:
-    from nasbench.experiments.config import RunConfig
+    from nasbench.experiments.assemble import Parts
 
 
 @with_run_options
@@ -27,12 +27,12 @@ def search(
     from nasbench.experiments.result import summary
     from nasbench.experiments.search import run_search
 
-    config, data_dir = options.config(), options.data_folder()
-    folder = options.out or default_out(config)
+    parts = options.parts()
+    folder = options.out or default_out(parts.complete_config)
     if dry_run:
-        _print_plan(config, data_dir, folder, options.json)
+        _print_plan(parts, folder, options.json)
         return
-    result = run_search(config, folder, data_dir, ConsoleReporter(), workers=options.workers)
+    result = run_search(parts, folder, ConsoleReporter(), workers=options.workers)
     if options.json:
         print_json(summary(result))
     else:
@@ -48,9 +48,9 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     spread = "" if baseline["std"] is None else f" ± {baseline['std']:.2f}"
     rows = [
         ("found", result["architecture"]),
-        ("validation accuracy", f"{metrics['valid_accuracy']:.2f} %"),
+        ("validation accuracy", _number(metrics["valid_accuracy"], ".2f", " %")),
         ("test accuracy", f"{metrics['test_accuracy']:.2f} %" + (f" (mean of {trainings})" if trainings > 1 else "")),
-        ("parameters", f"{metrics['parameters']:,.0f}"),
+        ("parameters", _number(metrics["parameters"], ",.0f")),
         ("average random architecture", f"{baseline['mean']:.2f}{spread} % ({baseline['n']:,} of them)"),
     ]
     if result["random_search"]["mean"] is not None:
@@ -73,12 +73,16 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     typer.echo(f"Verdict: {result['verdict_sentence']}")
 
 
-def _print_plan(config: RunConfig, data_dir: Path | None, folder: Path, as_json: bool) -> None:
+def _number(value: float | None, form: str, unit: str = "") -> str:
+    return "unknown" if value is None else f"{value:{form}}{unit}"
+
+
+def _print_plan(parts: Parts, folder: Path, as_json: bool) -> None:
     from nasbench.cli.console import print_json, print_table
     from nasbench.experiments.cost import estimate
 
-    plan = config.model_dump(mode="json")
-    cost = estimate(config, data_dir)
+    plan = parts.config.model_dump(mode="json")
+    cost = estimate(parts)
     if as_json:
         print_json({"config": plan, "cost": cost, "run": str(folder)})
         return

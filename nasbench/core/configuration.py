@@ -23,5 +23,5 @@ def validated(model: type[Model], values: dict[str, Any], what: str) -> Model:
             hint = nearest(key, allowed)
             raise BadInput(f"{what} has no key '{key}'.{hint} It has: {', '.join(allowed) or 'none'}.") from None
         message = first["msg"].removeprefix("Value error, ")
-        got = f", got {first['input']!r}" if key else ""
+        got = f", got {first['input']!r}" if key and first["type"] != "missing" else ""
         raise BadInput(f"{what}{'.' if key else ''}{key}: {message[0].lower()}{message[1:]}{got}.") from None

@@ -34,6 +34,17 @@ class SearchFailed(NasbenchError):
     """Work that had begun could not be finished (no candidate succeeded, disk full). Exit code 1."""
 
 
+def failure_reason(error: Exception) -> str:
+    """Return in one line why a candidate failed; raise the error again if it is not the candidate's fault."""
+    if isinstance(error, NasbenchError):
+        if not isinstance(error, Diverged):
+            raise error
+        text = str(error)
+    else:
+        text = f"{type(error).__name__}: {error}"
+    return text.splitlines()[0]
+
+
 def nearest(name: str, allowed: Iterable[str]) -> str:
     """Return ``" Did you mean 'x'?"`` for the closest allowed name, or an empty string."""
     spelling = {a.lower(): a for a in allowed}

@@ -82,10 +82,13 @@ class Evaluation(NamedTuple):
             record.get("parent"),
             record.get("repeat", 0),
         )
+        metrics = record["metrics"]
+        if not isinstance(metrics, dict) or not all(isinstance(value, float | int) for value in metrics.values()):
+            raise TypeError(f"metrics must be numbers: {metrics!r}")
         return cls(
             record["id"],
             proposal,
-            record["metrics"],
+            metrics,
             record["source"],
             record["seed"],
             record.get("status", "ok"),

@@ -50,6 +50,11 @@ class Ledger:
         """Return an earlier successful evaluation of the same encoding, fidelity, repeat and weights version."""
         return self._by_key.get((proposal, version))
 
+    def sync(self) -> None:
+        """Bring what was written to the disk itself, so that no checkpoint is ahead of the ledger after a power cut."""
+        if self._descriptor is not None:
+            os.fsync(self._descriptor)
+
     @property
     def seconds(self) -> float:
         """The time that evaluators and learners worked, over all sessions."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from nasbench.core.abilities import Absorbing, Batching, Learner, Stateful
-from nasbench.core.errors import BadInput, Diverged, NasbenchError
+from nasbench.core.errors import BadInput, failure_reason
 from nasbench.core.evaluation import Evaluation, Learned, Proposal
 from nasbench.core.evaluator import Evaluator
 from nasbench.core.ledger import Ledger
@@ -25,7 +26,7 @@ class Checkpoints(Protocol):
 
     def checkpoint(self, state: dict[str, Any]) -> None: ...
 
-    def last_checkpoint(self) -> dict[str, Any] | None: ...
+    def last_checkpoint(self, evaluations: int, units: int) -> dict[str, Any] | None: ...
 
 
 EvaluateMany = Callable[[Sequence[Proposal], Sequence[int], Sequence[int]], Iterable[Evaluation]]
@@ -67,9 +68,9 @@ def search(
     stateful = {name: part for name, part in parts.items() if isinstance(part, Stateful)}
     learners = {name: parts[name] for name in ("evaluator", "strategy") if isinstance(parts[name], Learner)}
     progress, earlier = Progress(0, 0, 0.0), ledger.seconds
-    state = checkpoints.last_checkpoint() if checkpoints is not None else None
+    state = None if checkpoints is None else checkpoints.last_checkpoint(len(ledger), len(ledger.units))
     if state is not None:
-        progress, earlier = _restore(state, stateful, ledger), max(earlier, float(state["seconds"]))
+        progress, earlier = _restore(state, stateful), max(earlier, float(state["seconds"]))
     saved_at = started
 
     def now(evaluations: int, units: int) -> Progress:
@@ -78,6 +79,7 @@ def search(
     def save() -> None:
         nonlocal saved_at
         if checkpoints is not None:
+            ledger.sync()
             contents = {name: part.state_dict() for name, part in stateful.items()}
             step = progress.evaluations + progress.units
             counts = {"evaluations": progress.evaluations, "units": progress.units, "seconds": progress.seconds}
@@ -102,6 +104,8 @@ def search(
         proposals = strategy.ask()
         if not proposals:
             break
+        if not isinstance(proposals[0], Proposal):
+            raise BadInput(f"ask must return a list of Proposal, not of {type(proposals[0]).__name__}.")
         if problem.budget.evaluations is not None:  # workers must not begin what the budget does not pay for
             proposals = proposals[: problem.budget.evaluations - progress.evaluations]
         evaluations = []
@@ -136,15 +140,31 @@ def evaluate_safely(evaluator: Evaluator, proposal: Proposal, id: int, seed: int
     """Score one candidate; a candidate that diverges, crashes or runs out of memory becomes a failed evaluation."""
     started = time.perf_counter()
     try:
-        return evaluator.evaluate(proposal, id=id, seed=seed)
-    except NasbenchError as error:
-        if not isinstance(error, Diverged):
-            raise
-        reason = str(error)
+        evaluation = evaluator.evaluate(proposal, id=id, seed=seed)
     except Exception as error:
-        reason = f"{type(error).__name__}: {error}"
+        reason = failure_reason(error)
+    else:
+        evaluation = checked(evaluation, proposal, id)
+        odd = [f"{name} is {value}" for name, value in evaluation.metrics.items() if not math.isfinite(value)]
+        if not odd:
+            return evaluation
+        reason = f"not a finite number: {', '.join(odd)}"
     seconds = time.perf_counter() - started
-    return Evaluation(id, proposal, {}, evaluator.source, seed, "failed", reason.splitlines()[0], seconds)
+    return Evaluation(id, proposal, {}, evaluator.source, seed, "failed", reason, seconds)
+
+
+def checked(evaluation: Evaluation, proposal: Proposal, id: int) -> Evaluation:
+    """Return an evaluation with its metrics as plain floats; raise BadInput if an evaluator broke its contract."""
+    if not isinstance(evaluation, Evaluation):
+        raise BadInput(f"the evaluator returned {type(evaluation).__name__}, not an Evaluation.")
+    if evaluation.id != id or evaluation.proposal != proposal:
+        raise BadInput(
+            f"the evaluator was asked for evaluation {id} and returned number {evaluation.id}, or another one."
+        )
+    try:
+        return evaluation._replace(metrics={str(name): float(value) for name, value in evaluation.metrics.items()})
+    except (TypeError, ValueError, AttributeError) as error:
+        raise BadInput(f"an evaluation's metrics must be a dictionary of numbers: {evaluation.metrics!r}.") from error
 
 
 def _score(
@@ -194,9 +214,7 @@ def _learn(name: str, part: Learner, strategy: Strategy, unit: int) -> Learned:
     return Learned(unit, name, metrics, time.perf_counter() - started)
 
 
-def _restore(state: dict[str, Any], stateful: dict[str, Stateful], ledger: Ledger) -> Progress:
-    if state["evaluations"] > len(ledger) or state["units"] > len(ledger.units):
-        raise BadInput("the ledger holds less than the checkpoint says; one of the two was changed.")
+def _restore(state: dict[str, Any], stateful: dict[str, Stateful]) -> Progress:
     for name, part in stateful.items():
         try:
             part.load_state_dict(state["parts"][name])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from pathlib import Path
@@ -38,14 +39,16 @@ class RunDirectory:
             old.unlink(missing_ok=True)
             old.with_suffix(".safetensors").unlink(missing_ok=True)
 
-    def last_checkpoint(self) -> dict[str, Any] | None:
-        """Return the newest checkpoint's state, None if there is none. Raises BadInput if it was damaged."""
-        files = self._checkpoints()
-        return load_state(files[-1]) if files else None
+    def last_checkpoint(self, evaluations: int, units: int) -> dict[str, Any] | None:
+        """Return the newest state that a ledger of so many evaluations and units covers, None if there is none.
 
-    def result(self) -> dict[str, Any] | None:
-        """Return the finished run's result, None if the run is not finished."""
-        return read_json(self.path / "result.json") if (self.path / "result.json").exists() else None
+        Without one a search is replayed from its beginning. Raises BadInput if a checkpoint was damaged.
+        """
+        for file in reversed(self._checkpoints()):
+            state = load_state(file)
+            if state["evaluations"] <= evaluations and state["units"] <= units:
+                return state
+        return None
 
     def write(self, name: str, data: Any, indent: int | None = 2) -> None:
         """Write a JSON file of the run atomically."""
@@ -87,19 +90,12 @@ def open_run(path: Path, config: dict[str, Any], environment: dict[str, Any]) ->
         raise BadInput(f"cannot write to {path}: {os.strerror(error.errno or 0)}.") from error
     try:
         if file.exists():
-            stored = read_json(file)
-            if stored.get("format") != FORMAT:
-                raise BadInput(f"{file}: run format {stored.get('format')}, this version reads format {FORMAT}.")
-            if not isinstance(stored.get("run"), dict):
-                raise BadInput(f"{file} is not a run's configuration.")
-            found = differences(stored["run"], config)
-            if found:
-                raise BadInput(f"{path} holds another run: {'; '.join(found)}. Choose another folder with --out.")
+            require_same(path, config)
             remove_leftovers(path)
             return RunDirectory(path, lock, resumed=True)
         remove_leftovers(path)
         try:
-            write_json(file, {"format": FORMAT, "run": config, "environment": environment})
+            write_json(file, {"format": FORMAT, "run": config, "sha256": digest(config), "environment": environment})
         except OSError as error:
             raise BadInput(f"cannot write to {path}: {os.strerror(error.errno or 0)}.") from error
         return RunDirectory(path, lock, resumed=False)
@@ -113,14 +109,31 @@ def _ours(name: str) -> bool:
     return name == ".lock" or (name.startswith(".config.json.") and name.endswith(".part"))
 
 
+def require_same(path: Path, config: dict[str, Any]) -> None:
+    """Raise BadInput with the differences if the run in a folder has another configuration."""
+    found = differences(read_config(path), json.loads(json.dumps(config)))
+    if found:
+        raise BadInput(f"{path} holds another run: {'; '.join(found)}. Choose another folder with --out.")
+
+
 def read_config(path: Path) -> dict[str, Any]:
-    """Return the configuration of the run in a folder; raise BadInput if there is none."""
-    if not (path / "config.json").exists():
+    """Return the configuration of the run in a folder; raise BadInput if there is none or it was changed."""
+    file = path / "config.json"
+    if not file.exists():
         raise BadInput(f"{path} holds no run (no config.json).")
-    data = read_json(path / "config.json")
+    data = read_json(file)
+    if data.get("format") != FORMAT:
+        raise BadInput(f"{file}: run format {data.get('format')}, this version reads format {FORMAT}.")
     if not isinstance(data.get("run"), dict):
-        raise BadInput(f"{path / 'config.json'} is not a run's configuration.")
+        raise BadInput(f"{file} is not a run's configuration.")
+    if data.get("sha256") != digest(data["run"]):
+        raise BadInput(f"{file} was changed since the run began; what it holds would not be what was run.")
     return dict(data["run"])
+
+
+def digest(config: dict[str, Any]) -> str:
+    """Return the SHA-256 of a configuration, in hex."""
+    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -17,7 +17,14 @@ _TENSOR = "$tensor"
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that at every instant either the old or the new content is there, whole."""
+    """Write a file so that at every instant either the old or the new content is there, whole.
+
+    A link's target is written; what is no regular file (a device, a pipe) is written to, not replaced.
+    """
+    path = path.resolve()
+    if path.exists() and not path.is_file():
+        path.write_bytes(data)
+        return
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with aside.open("wb") as file:

@@ -18,7 +18,7 @@ from nasbench.core.seeding import Rng
 class StrategyConfig(BaseModel):
     """Base of all strategy configurations: unknown keys are refused, values never change."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class Strategy(ABC):

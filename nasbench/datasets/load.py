@@ -92,13 +92,21 @@ def _read_source(name: str, data_dir: Path | None, image_size: int | None) -> tu
     return task_name(found), read_image_folder(found, image_size)
 
 
+def locate(name: str, data_dir: Path | None) -> Path | None:
+    """Return where the files of CIFAR-10 or CIFAR-100 lie, in whichever form, None if they are on no data folder."""
+    from nasbench.datasets.cifar import CIFAR
+
+    cifar = CIFAR[name]
+    return find([cifar.folder, cifar.archive, *_image_names(name)], data_dir)
+
+
 def _read_cifar(name: str, data_dir: Path | None, image_size: int | None) -> Source:
     from nasbench.datasets.cifar import CIFAR, read_cifar
     from nasbench.datasets.image_folder import read_image_folder
 
     cifar = CIFAR[name]
     own = [cifar.folder, cifar.archive]
-    found = find(own + _image_names(name), data_dir)
+    found = locate(name, data_dir)
     if found is None:
         folders = ", ".join(str(folder) for folder in data_folders(data_dir))
         raise MissingData(

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import pickle
+import signal
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -34,11 +37,13 @@ def worker_pool(evaluator: Evaluator, workers: int) -> Iterator[EvaluateMany]:
         packed = pickle.dumps(evaluator)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise BadInput(f"this evaluator cannot be sent to other processes ({error}); use --workers 0.") from error
+    others = set(multiprocessing.active_children())
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _receive, (packed, list(sys.path)))
 
     def evaluate_many(proposals: Sequence[Proposal], ids: Sequence[int], seeds: Sequence[int]) -> Iterable[Evaluation]:
-        futures = [pool.submit(_evaluate, p, i, s) for p, i, s in zip(proposals, ids, seeds, strict=True)]
+        with _without_interrupts():
+            futures = [pool.submit(_evaluate, p, i, s) for p, i, s in zip(proposals, ids, seeds, strict=True)]
         try:
             for future in futures:
                 yield future.result()
@@ -53,12 +58,38 @@ def worker_pool(evaluator: Evaluator, workers: int) -> Iterator[EvaluateMany]:
 
     try:
         yield evaluate_many
+    except BaseException:
+        # A worker in the middle of a long training must not keep an interrupted search waiting.
+        for child in set(multiprocessing.active_children()) - others:
+            child.terminate()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Block Ctrl-C, so that processes started inside never receive it: only the parent decides when to stop."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _die_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 def _receive(packed: bytes, path: list[str]) -> None:
     global _evaluator
+    threading.Thread(target=_die_with_parent, daemon=True).start()
     sys.path[:] = path
     _evaluator = pickle.loads(packed)
 

@@ -16,7 +16,7 @@ class Recipe(BaseModel):
     DARTS, ICLR 2019, appendix A.2.1, where they speak of it; where they do not, the comment says what the default is.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str
     epochs: int = Field(default=600, ge=1)  # DARTS A.2.1

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, resolve
+from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, look_for_modules_in, resolve
 from nasbench.core.abilities import ABILITIES
 from nasbench.core.configuration import validated
-from nasbench.core.errors import BadInput, MissingAbility
+from nasbench.core.errors import BadInput, MissingAbility, NasbenchError
 from nasbench.core.evaluator import Evaluator
 from nasbench.core.locations import cache_folder
 from nasbench.core.problem import Budget, Problem, SearchTask
@@ -34,15 +35,21 @@ class Parts:
 
     config: RunConfig
     data_dir: Path | None
+    folder: Path | None = None  # where a resumed run was started, if elsewhere: relative paths and modules lie there
+
+    def __post_init__(self) -> None:
+        look_for_modules_in(self.folder)
 
     @cached_property
     def space(self) -> SearchSpace:
         part = self.config.space
         target = resolve("space", part.name, SPACES)
         if isinstance(target, type):
-            target = target(**part.settings)
+            target = _built("space", part.name, lambda: target(**part.settings))
         if not isinstance(target, SearchSpace):
             raise BadInput(f"'{part.name}' is a {type(target).__name__}, not a search space.")
+        if not isinstance(getattr(target, "name", None), str):
+            raise BadInput(f"space '{part.name}' has no name; set the class attribute 'name'.")
         return target
 
     @property
@@ -61,11 +68,18 @@ class Parts:
     def loaded(self) -> LoadedTask:
         from nasbench.datasets.load import load_task_with_split
 
-        recipe = self.config.recipe
-        assert recipe is not None
-        return load_task_with_split(
-            self.config.dataset, data_dir=self.data_dir, split_seed=recipe.split_seed, validation=recipe.validation
+        recipe, name = self.config.recipe, self.config.dataset
+        if recipe is None:
+            raise BadInput(f"the evaluator '{self.config.evaluator.name}' needs a recipe, and this run has none.")
+        if self.folder is not None and not Path(name).exists() and (self.folder / name).exists():
+            name = str(self.folder / name)
+        loaded = load_task_with_split(
+            name, data_dir=self.data_dir, split_seed=recipe.split_seed, validation=recipe.validation
         )
+        search = loaded.task.search
+        if search.kind == "image" and not (hasattr(search.train, "images") and hasattr(search.validation, "images")):
+            raise BadInput(f"data set '{name}': train and validation of an image task must be Images.")
+        return loaded
 
     @property
     def search_task(self) -> SearchTask | None:
@@ -102,7 +116,9 @@ class Parts:
                 f"spaces that have it: {', '.join(able) or 'none'}."
             )
         config = validated(target.Config, part.settings, "strategy")
-        return target(self.problem, config, generator(self.config.seed, "strategy"))
+        rng = generator(self.config.seed, "strategy")
+        built: Strategy = _built("strategy", part.name, lambda: target(self.problem, config, rng))
+        return built
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -110,10 +126,13 @@ class Parts:
         target = resolve("evaluator", part.name, EVALUATORS)
         model = config_model(target)
         config = validated(model, part.settings, "evaluator") if model is not None else None
+        if not isinstance(target, type):
+            raise BadInput(f"'{part.name}' is not an evaluator class.")
         if self.on_table:
             built = target(self.space, self.table, config, self.data_dir)
         else:
-            built = target(self.space, self.search_task, self.config.recipe, config)
+            task, recipe = self.search_task, self.config.recipe
+            built = _built("evaluator", part.name, lambda: target(self.space, task, recipe, config))
         if not isinstance(built, Evaluator):
             raise BadInput(f"'{part.name}' is not an evaluator: it needs source, version, fingerprint and evaluate.")
         return built
@@ -144,6 +163,16 @@ class Parts:
     def complete_config(self) -> RunConfig:
         """The configuration with the fingerprints of data and own code: what makes a run what it is."""
         return self.config.model_copy(update={"data_fingerprint": self.data_fingerprint, "own_code": self.own_code})
+
+
+def _built(kind: str, name: str, build: Callable[[], Any]) -> Any:
+    """Build a part; what a user's own constructor raises becomes one line."""
+    try:
+        return build()
+    except NasbenchError:
+        raise
+    except Exception as error:
+        raise BadInput(f"{kind} '{name}' cannot be built: {error!r}.") from error
 
 
 def source_fingerprint(target: type) -> str | None:

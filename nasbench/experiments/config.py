@@ -22,7 +22,7 @@ DEFAULT_DATASETS = {"table": "cifar10"}
 class Settings(BaseModel):
     """The options of the command line, unresolved: None means the default."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
     space: str | None = None
     strategy: str | None = None
     dataset: str | None = None
@@ -32,7 +32,7 @@ class Settings(BaseModel):
     time: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0)
     seeds: int = Field(default=5, ge=1)
-    baseline: int = Field(default=16, ge=2)
+    baseline: int = Field(default=16, ge=2, description="--baseline-size")
     overrides: tuple[str, ...] = ()
 
 
@@ -123,9 +123,9 @@ def config_model(target: Any) -> type[BaseModel] | None:
     return model if isinstance(model, type) and issubclass(model, BaseModel) else None
 
 
-def distribute(overrides: Sequence[str], keys: dict[str, set[str]]) -> dict[str, dict[str, str]]:
+def distribute(overrides: Sequence[str], keys: dict[str, set[str]]) -> dict[str, dict[str, str | None]]:
     """Sort ``part.key=value`` and bare ``key=value`` texts by part; a bare key must belong to exactly one part."""
-    values: dict[str, dict[str, str]] = {part: {} for part in keys}
+    values: dict[str, dict[str, str | None]] = {part: {} for part in keys}
     full = [f"{part}.{key}" for part in keys for key in sorted(keys[part])]
     for text in overrides:
         name, equals, value = text.partition("=")
@@ -143,5 +143,5 @@ def distribute(overrides: Sequence[str], keys: dict[str, set[str]]) -> dict[str,
             raise BadInput(f"unknown key '{name}'.{hint} Allowed: {', '.join(full)}.")
         if key in values[part]:
             raise BadInput(f"'{part}.{key}' is set twice.")
-        values[part][key] = value
+        values[part][key] = None if value.lower() in ("none", "null") else value
     return values

@@ -7,6 +7,7 @@ from typing import Any
 
 from nasbench.core.errors import BadInput, MissingData, unknown
 from nasbench.core.locations import find, user_data_folder
+from nasbench.datasets.load import locate as locate_data
 from nasbench.experiments.reporter import Reporter
 from nasbench.tables.nasbench201 import ACCURACY_FILE, LATENCY_FILE, SEARCH_COLUMN, load, locate, read_rows
 
@@ -25,7 +26,7 @@ def inventory(data_dir: Path | None) -> dict[str, dict[str, Any]]:
         rows[file] = {"path": None if path is None else str(path), "how": how}
     rows["digits"] = {"path": "bundled with scikit-learn", "how": ""}
     for name in DOWNLOADS:
-        path = find(_files_of(name), data_dir)
+        path = locate_data(name, data_dir)
         rows[name] = {"path": None if path is None else str(path), "how": f"'nasbench data import {name}'"}
     return rows
 
@@ -67,9 +68,3 @@ def import_source(source: str, data_dir: Path | None, reporter: Reporter) -> Pat
 
     with reporter.phase("importing NATS-Bench", 15_625) as step:
         return import_folder(folder, target, lambda done: step(done, "cells read"))
-
-
-def _files_of(name: str) -> list[str]:
-    python = {"cifar10": ["cifar-10-python.tar.gz", "cifar-10-batches-py"]}
-    python["cifar100"] = ["cifar-100-python.tar.gz", "cifar-100-python"]
-    return [*python[name], *(f"{name}{middle}.tar.xz" for middle in ("", "-jpeg"))]

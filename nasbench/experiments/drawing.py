@@ -6,10 +6,10 @@ from pathlib import Path
 
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput
-from nasbench.core.run_directory import read_json
 from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import Settings, resolve_settings
 from nasbench.experiments.folders import config_of_run
+from nasbench.protocol.stored_result import read_result
 
 
 def draw(what: str, space: str | None, overrides: tuple[str, ...], out: Path | None) -> list[Path]:
@@ -20,6 +20,8 @@ def draw(what: str, space: str | None, overrides: tuple[str, ...], out: Path | N
     from nasbench.reports.drawing import draw_architecture
 
     folder = Path(what)
+    if len(folder.parts) > 1 and not folder.exists() and "|" not in what and "(" not in what:
+        raise BadInput(f"there is no run folder {what}.")
     if folder.is_dir():
         parts = Parts(config_of_run(folder), None)
         if not (folder / "result.json").exists():
@@ -29,7 +31,7 @@ def draw(what: str, space: str | None, overrides: tuple[str, ...], out: Path | N
 
             write_run_report(folder, parts.space)
             return [folder / "report.html"]
-        architecture = Architecture.from_json(read_json(folder / "result.json")["architecture_spec"])
+        architecture = Architecture.from_json(read_result(folder)["architecture_spec"])
     else:
         evaluator = "table" if space == "nasbench201" else "train"
         parts = Parts(resolve_settings(Settings(space=space, evaluator=evaluator, overrides=overrides)), None)

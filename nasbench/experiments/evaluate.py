@@ -26,6 +26,8 @@ def evaluate_architecture(
     architecture = parts.space.parse(text)
     metrics: dict[str, float | None]
     if parts.on_table:
+        if out is not None and reporter is not None:
+            reporter.note(f"nothing is kept in {out}: the scores come from a table")
         metrics = dict(parts.evaluator.evaluate(Proposal(architecture), id=0, seed=0).metrics)
         final = parts.table_judge.final(architecture)
     else:
@@ -34,7 +36,9 @@ def evaluate_architecture(
             with tempfile.TemporaryDirectory() as folder:
                 final = final_training(parts, architecture, config.seeds, Path(folder), reporter)
         else:
-            identity = parts.complete_config.model_dump(mode="json") | {"architecture": architecture.to_json()}
+            whole = parts.complete_config.model_dump(mode="json")
+            keys = ("space", "dataset", "evaluator", "recipe", "seed", "seeds", "data_fingerprint", "own_code")
+            identity = {"architecture": architecture.to_json(), **{key: whole[key] for key in keys}}
             with open_run(out, identity, describe_environment(data_dir)):
                 final = final_training(parts, architecture, config.seeds, out, reporter)
         valid = [value for value in final.valid_accuracies if value is not None]

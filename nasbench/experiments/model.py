@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from nasbench.catalog import SPACES, resolve
+from nasbench.catalog import SPACES, look_for_modules_in, resolve
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput
 from nasbench.core.problem import SearchTask
@@ -18,6 +18,7 @@ from nasbench.core.state import write_atomically, write_json
 from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.training import build
 from nasbench.experiments.config import Part
+from nasbench.experiments.folders import folder_of_run
 from nasbench.networks.normalise import Normalise
 
 WEIGHTS = "model.safetensors"
@@ -61,9 +62,11 @@ def load(run: str | Path) -> nn.Module:
     folder = Path(run)
     if not (folder / WEIGHTS).exists():
         finished = (folder / "result.json").exists()
-        reason = "its scores were looked up in a table" if finished else "it is not a finished run"
+        on_table = finished and read_json(folder / "result.json").get("evaluator") == "table"
+        reason = "its scores were looked up in a table" if on_table else "none was trained to the end"
         raise BadInput(f"{folder} holds no trained network: {reason}.")
     description = read_json(folder / DESCRIPTION)
+    look_for_modules_in(folder_of_run(folder))
     part = Part.model_validate(description["space"])
     target = resolve("space", part.name, SPACES)
     space: SearchSpace = target(**part.settings) if isinstance(target, type) else target

@@ -13,10 +13,9 @@ from nasbench.core.ledger import Ledger
 from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import RunConfig, config_model
 from nasbench.experiments.environment import hardware
-from nasbench.protocol.scores import PROTOCOL_VERSION, Baseline, FinalScores
+from nasbench.protocol.scores import PROTOCOL_VERSION, TABLE_SAMPLER, TRAINING_SAMPLER, Baseline, FinalScores
+from nasbench.protocol.stored_result import FORMAT
 from nasbench.protocol.verdict import Verdict
-
-FORMAT = 1
 
 
 def make_result(
@@ -33,17 +32,17 @@ def make_result(
     random_curve: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Put together ``result.json``. Accuracies and the relative improvement are percentages, times seconds."""
-    evaluations = ledger.evaluations
-    found = next(e for e in evaluations if e.architecture == architecture and e.status == "ok")
     improvement = verdict.relative_improvement
     known = [score for score in final.valid_accuracies if score is not None]
-    metrics = dict(found.metrics)
+    # A strategy may recommend what it never had scored (its last discretisation): then the search knows no score of it.
+    scored = (e.metrics for e in ledger.evaluations if e.architecture == architecture and e.status == "ok")
+    metrics: dict[str, float | None] = {"valid_accuracy": None, **next(scored, {})}
     metrics["search_valid_accuracy"] = metrics["valid_accuracy"]
-    if known and found.source == "trained":
+    if known and (parts.evaluator.source == "trained" or metrics["valid_accuracy"] is None):
         metrics["valid_accuracy"] = sum(known) / len(known)
     metrics["test_accuracy"] = sum(final.test_accuracies) / len(final.test_accuracies)
-    if final.parameters is not None:
-        metrics["parameters"] = float(final.parameters)
+    measured = metrics.get("parameters")
+    metrics["parameters"] = measured if final.parameters is None else float(final.parameters)
     words, percentile = verdict.words, random_search["percentile"]
     if len(final.test_accuracies) == 1 and percentile is not None:
         words += f"; beats {percentile:.0f} % of random searches of the same cost"
@@ -71,7 +70,7 @@ def make_result(
             "final_seconds": final.seconds,
             "baseline_seconds": baseline.seconds,
         },
-        "identity": identity(parts, baseline.sampler),
+        "identity": identity(parts),
         "run": str(run),
         "seconds": search_seconds + final.seconds + baseline.seconds,
     }
@@ -89,7 +88,7 @@ def failed_result(parts: Parts, ledger: Ledger, search_seconds: float, run: Path
         "verdict": "the search failed",
         "verdict_sentence": reason,
         "costs": {"search_seconds": search_seconds, "selection_seconds": 0.0, "final_seconds": 0.0},
-        "identity": identity(parts, None),
+        "identity": identity(parts),
         "run": str(run),
         "seconds": search_seconds,
     }
@@ -111,14 +110,14 @@ def _head(parts: Parts, ledger: Ledger) -> dict[str, Any]:
     }
 
 
-def identity(parts: Parts, sampler: str | None) -> dict[str, Any]:
+def identity(parts: Parts) -> dict[str, Any]:
     """Return what decides with which other results this one may be compared."""
     config = parts.complete_config
     resolved, recipe = config.model_dump(mode="json"), config.recipe
     return {
         "run_id": _digest(resolved),
         "method": method_label(config, type(parts.strategy)),
-        "method_version": __version__,
+        "method_version": config.own_code.get("strategy", __version__),
         "config_hash": _digest(resolved | {"seed": None}),
         "recipe_hash": recipe.fingerprint() if recipe is not None else f"table-{config.space.name}",
         "protocol_version": PROTOCOL_VERSION,
@@ -126,9 +125,9 @@ def identity(parts: Parts, sampler: str | None) -> dict[str, Any]:
         "data_fingerprint": config.data_fingerprint,
         "split": f"seed {recipe.split_seed}" if recipe is not None else "benchmark",
         "space_version": _digest([config.space.settings, config.own_code.get("space")]),
-        "sampler": sampler,
+        "sampler": TABLE_SAMPLER if parts.on_table else TRAINING_SAMPLER,
         "classes": parts.classes,
-        "fidelity": parts.evaluator.fingerprint,
+        "fidelity": "-".join([parts.evaluator.fingerprint, *filter(None, [config.own_code.get("evaluator")])]),
         "source": parts.evaluator.source,
         "hardware": hardware(),
     }
@@ -137,7 +136,11 @@ def identity(parts: Parts, sampler: str | None) -> dict[str, Any]:
 def method_label(config: RunConfig, strategy: type) -> str:
     """Return the strategy's name with the settings that are not its defaults."""
     model = config_model(strategy)
-    defaults = model().model_dump(mode="json") if model is not None else {}
+    defaults = (
+        {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
+        if model
+        else {}
+    )
     changed = {key: value for key, value in config.strategy.settings.items() if value != defaults.get(key)}
     inside = ", ".join(f"{key}={value}" for key, value in changed.items())
     return f"{config.strategy.name}({inside})" if inside else config.strategy.name

@@ -8,19 +8,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasbench.core.architecture import Architecture
-from nasbench.core.errors import SearchFailed
+from nasbench.core.errors import BadInput, SearchFailed
 from nasbench.core.evaluation import Evaluation, Learned
 from nasbench.core.ledger import Ledger
 from nasbench.core.loop import Watcher, search
 from nasbench.core.progress import Progress
-from nasbench.core.run_directory import RunDirectory, open_run
+from nasbench.core.run_directory import RunDirectory, open_run, require_same
 from nasbench.distributed.workers import worker_pool
 from nasbench.experiments.assemble import Parts
-from nasbench.experiments.config import RunConfig
 from nasbench.experiments.environment import describe_environment
 from nasbench.experiments.reporter import Reporter
 from nasbench.experiments.result import failed_result, make_result
 from nasbench.protocol.scores import Baseline, FinalScores
+from nasbench.protocol.stored_result import read_result
+from nasbench.reports.run_report import write_run_report
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,29 +35,44 @@ ONE_ARCHITECTURE = (
 
 
 def run_search(
-    config: RunConfig,
-    out: Path,
-    data_dir: Path | None = None,
-    reporter: Reporter | None = None,
-    *,
-    workers: int = 0,
-    pictures: bool = True,
+    parts: Parts, out: Path, reporter: Reporter | None = None, *, workers: int = 0, pictures: bool = True
 ) -> dict[str, Any]:
     """Run a search in its folder, or go on with it, or return its result if it is finished.
 
-    Raises BadInput for whatever is wrong before work begins, SearchFailed if no candidate succeeded.
+    Raises BadInput for whatever is wrong before work begins, SearchFailed if no candidate succeeded or the work could
+    not be written down.
     """
     reporter = reporter or Reporter()
-    parts = Parts(config, data_dir)
-    strategy, _ = parts.strategy, parts.evaluator  # whatever does not fit is refused before a folder is made
+    _ = parts.strategy, parts.evaluator  # whatever does not fit is refused before a folder is made
+    config = parts.complete_config.model_dump(mode="json")
+    if (out / "result.json").exists():
+        require_same(out, config)
+        result = read_result(out)
+        reporter.note(f"{out} is finished; this is its result")
+    else:
+        result = _work(parts, config, out, reporter, workers)
+    if result["final"] is None:
+        raise SearchFailed(f"{result['verdict_sentence']} (recorded in {out})")
+    if pictures and not (out / "report.html").exists():
+        try:
+            with open_run(out, config, describe_environment(parts.data_dir)):
+                write_run_report(out, parts.space)
+        except (OSError, BadInput) as error:
+            reporter.note(f"warning: the report could not be written ({error}); 'nasbench show {out}' makes it")
+    return result
+
+
+def _work(parts: Parts, config: dict[str, Any], out: Path, reporter: Reporter, workers: int) -> dict[str, Any]:
+    """Search, judge, and write the result down."""
     # A table without usable final scores, or a cache that cannot be written, is refused now and not after the search.
     if parts.on_table:
         _ = parts.table_judge
     else:
         parts.training_judge.open_cache()
-    with open_run(out, parts.complete_config.model_dump(mode="json"), describe_environment(data_dir)) as directory:
-        result = directory.result()
-        if result is None:
+    with open_run(out, config, describe_environment(parts.data_dir)) as directory:
+        if (out / "result.json").exists():  # another process finished it while this one waited for the lock
+            return read_result(out)
+        try:
             if not parts.on_table and not (out / "split.json").exists():
                 directory.write("split.json", parts.loaded.split, indent=None)
             ledger = directory.ledger()
@@ -64,8 +80,9 @@ def run_search(
                 if directory.resumed:
                     reporter.note(f"going on with {out}: {len(ledger)} evaluations are in its ledger")
                 progress = _search(parts, ledger, directory, reporter, workers)
-                recommended = strategy.recommend()
+                recommended = parts.strategy.recommend()
                 if recommended:
+                    parts.space.check(recommended[0])
                     found = _judge(parts, recommended[0], len(ledger), out, reporter)
                     result = make_result(parts, ledger, progress.seconds, out, **found)
                     text, spec = result["architecture"], result["architecture_spec"]
@@ -75,14 +92,11 @@ def run_search(
             finally:
                 ledger.close()
             directory.write("result.json", result)
-        else:
-            reporter.note(f"{out} is finished; this is its result")
-        if result["final"] is None:
-            raise SearchFailed(f"{result['verdict_sentence']} (recorded in {out})")
-        if pictures and not (out / "report.html").exists():
-            from nasbench.reports.run_report import write_run_report
-
-            write_run_report(out, parts.space)
+        except OSError as error:
+            where = f" ({error.filename})" if error.filename else ""
+            raise SearchFailed(
+                f"{error.strerror or error}{where}; what was done is saved, and the same command goes on"
+            ) from error
     return result
 
 
@@ -118,6 +132,8 @@ def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Rep
 
 def _failure(ledger: Ledger) -> str:
     errors = [evaluation.error for evaluation in ledger.evaluations if evaluation.error]
+    if len(errors) < len(ledger):
+        return f"the strategy recommends nothing, although {len(ledger) - len(errors)} candidates succeeded"
     return f"no candidate succeeded out of {len(ledger)}" + (f"; the first reason: {errors[0]}" if errors else "")
 
 
@@ -142,8 +158,9 @@ def _judge(parts: Parts, architecture: Architecture, evaluations: int, run: Path
         verdict = parts.training_judge.verdict(final.test_accuracies, baseline)
         verdict = replace(verdict, sentence=f"{verdict.sentence} {ONE_ARCHITECTURE}")
         # Validation accuracies of the baseline are random search's only where the search trains by the whole recipe.
-        same_training = all(value in (None, 1) for value in config.evaluator.settings.values())
-        curve = random_curve(baseline, evaluations) if same_training else None
+        cheaper = {**config.evaluator.settings, "repeats": None if config.evaluator.settings.get("repeats") == 1 else 2}
+        whole = config.evaluator.name == "train" and all(value is None for value in cheaper.values())
+        curve = random_curve(baseline, evaluations) if whole else None
     return {
         "architecture": architecture,
         "final": final,
@@ -167,8 +184,8 @@ def random_baseline(parts: Parts, size: int, reporter: Reporter) -> Baseline:
 def final_training(
     parts: Parts, architecture: Architecture, seeds: int, folder: Path, reporter: Reporter
 ) -> FinalScores:
-    """Train an architecture once a seed by the recipe, test it, and save the first seed's network in ``folder``."""
-    from nasbench.experiments.model import save_model
+    """Train an architecture once a seed, test each network, and save the first that did not fail in ``folder``."""
+    from nasbench.experiments.model import DESCRIPTION, save_model
     from nasbench.protocol.training_judge import final_seed
 
     config, task = parts.config, parts.search_task
@@ -177,7 +194,7 @@ def final_training(
     name = json.dumps(architecture.to_json())
 
     def trained(number: int, module: nn.Module, record: TrainingRecord) -> None:
-        if number == 0:
+        if not (folder / DESCRIPTION).exists():
             save_model(folder, module, record.mean_std, config.space, architecture, task, recipe)
 
     with reporter.phase("final training", seeds) as step:

@@ -9,6 +9,8 @@ import numpy as np
 
 PROTOCOL_VERSION = 1
 BINS = 60
+TABLE_SAMPLER = "uniform over all encodings"
+TRAINING_SAMPLER = "the space's reference distribution"
 
 
 @dataclass(frozen=True)

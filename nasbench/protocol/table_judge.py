@@ -9,13 +9,12 @@ import numpy as np
 
 from nasbench.core.architecture import Architecture
 from nasbench.protocol.random_search import RandomSearch, proxy_curve
-from nasbench.protocol.scores import Baseline, FinalScores, histogram
+from nasbench.protocol.scores import TABLE_SAMPLER, Baseline, FinalScores, histogram
 from nasbench.protocol.verdict import Verdict, verdict_on_table
 from nasbench.tables.held_out import test_accuracies
 from nasbench.tables.nasbench201 import Table
 
 POINTS_OF_A_CURVE = 120
-SAMPLER = "uniform over all encodings"
 
 
 class TableJudge:
@@ -39,7 +38,7 @@ class TableJudge:
             median=float(np.median(scores)),
             n=len(scores),
             source="table-exact",
-            sampler=SAMPLER,
+            sampler=TABLE_SAMPLER,
             key=self._table.fingerprint,
             histogram=histogram(scores),
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +16,7 @@ from filelock import FileLock
 from torch import nn
 
 from nasbench.core.architecture import Architecture
-from nasbench.core.errors import BadInput, Diverged, SearchFailed
+from nasbench.core.errors import BadInput, SearchFailed, failure_reason
 from nasbench.core.problem import Task
 from nasbench.core.run_directory import read_json
 from nasbench.core.search_space import SearchSpace
@@ -25,12 +26,13 @@ from nasbench.datasets.images import Images
 from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.training import TrainingRecord, accuracy, build_and_train, count_parameters
 from nasbench.protocol.random_search import resampled_curve
-from nasbench.protocol.scores import PROTOCOL_VERSION, Baseline, FinalScores
+from nasbench.protocol.scores import PROTOCOL_VERSION, TRAINING_SAMPLER, Baseline, FinalScores
 from nasbench.protocol.verdict import Verdict, verdict_on_training
 
 Trained = Callable[[int, nn.Module, TrainingRecord], None]
 Progress = Callable[[int], None]
 POINTS_OF_A_CURVE = 120
+LONGEST_NAME = 100
 
 
 class TrainingJudge:
@@ -45,7 +47,7 @@ class TrainingJudge:
         self._recipe = recipe
         identity = [PROTOCOL_VERSION, space.name, space_identity, task.search.fingerprint, recipe.fingerprint()]
         digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
-        name = f"{space.name}-{task.search.name}-{recipe.name}".replace("/", "-").replace(":", "-")
+        name = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{space.name}-{task.search.name}-{recipe.name}")[:LONGEST_NAME]
         self.key = f"{name}-{digest}"
         self._folder = cache / "baselines" / self.key
 
@@ -64,7 +66,7 @@ class TrainingJudge:
     ) -> FinalScores:
         """Train an architecture once a seed, test each network, and keep each training's record in ``folder``.
 
-        ``trained`` is called with every fresh network before its record is written. A training that diverges counts at
+        ``trained`` is called with every fresh network before its record is written. A training that fails counts at
         chance. Raises SearchFailed if all do.
         """
         make_folder(folder)
@@ -99,6 +101,9 @@ class TrainingJudge:
                 file = self._folder / f"architecture-{number:03d}.json"
                 records.append(self._recorded(file, architecture, seed, number))
                 progress(number + 1)
+        failures = tuple(record["error"] for record in records if record["error"])
+        if len(failures) == size:
+            raise SearchFailed(f"the training of every random architecture failed: {failures[0]}")
         scores = np.array([record["test_accuracy"] for record in records])
         valid = [record["valid_accuracy"] for record in records]
         return Baseline(
@@ -107,12 +112,12 @@ class TrainingJudge:
             median=float(np.median(scores)),
             n=size,
             source="trained",
-            sampler="the space's reference distribution",
+            sampler=TRAINING_SAMPLER,
             key=self.key,
             seconds=sum(record["seconds"] for record in records),
             scores=tuple(scores.tolist()),
             valid_scores=None if None in valid else tuple(valid),
-            failures=tuple(record["error"] for record in records if record["error"]),
+            failures=failures,
         )
 
     def cached(self, size: int) -> int:
@@ -125,7 +130,10 @@ class TrainingJudge:
         """Judge final scores against the baseline and, where it was run as a method, against random search."""
         assert baseline.scores is not None
         return verdict_on_training(
-            list(test_accuracies), list(baseline.scores), None if random_search is None else list(random_search)
+            list(test_accuracies),
+            list(baseline.scores),
+            None if random_search is None else list(random_search),
+            unit="training",
         )
 
     def _recorded(
@@ -139,7 +147,10 @@ class TrainingJudge:
         """Return the record of one training: from its file, or by training now."""
         identity = {"architecture": json.loads(json.dumps(architecture.to_json())), "seed": seed}
         if file.exists():
-            record = read_json(file)
+            try:
+                record = read_json(file)
+            except BadInput as error:
+                raise BadInput(f"{error} Delete it to train again.") from error
             if {key: record.get(key) for key in identity} != identity:
                 raise BadInput(f"{file} belongs to another training; delete it to train again.")
             return record
@@ -153,14 +164,15 @@ class TrainingJudge:
         data = _joined(search.train, search.validation) if whole else search.train
         try:
             module, training = build_and_train(self._space, architecture, search, self._recipe, seed, data=data)
-        except Diverged as error:
+        except Exception as error:
+            reason = failure_reason(error)
             chance = 100.0 / search.classes
             return {
                 "test_accuracy": chance,
                 "valid_accuracy": None if whole else chance,
                 "parameters": None,
                 "seconds": time.perf_counter() - started,
-                "error": str(error),
+                "error": reason,
             }
         threads = self._recipe.threads
         test = accuracy(module, self._task.test, training.mean_std, threads=threads)

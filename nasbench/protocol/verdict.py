@@ -115,7 +115,11 @@ def verdict_on_table(
 
 
 def verdict_on_training(
-    final_scores: Sequence[float], baseline_scores: Sequence[float], random_search_scores: Sequence[float] | None = None
+    final_scores: Sequence[float],
+    baseline_scores: Sequence[float],
+    random_search_scores: Sequence[float] | None = None,
+    *,
+    unit: str = "run",
 ) -> Verdict:
     """Judge runs on a space where architectures have to be trained, so that the baselines are samples too.
 
@@ -127,6 +131,7 @@ def verdict_on_training(
         baseline_scores: final test scores of random architectures, trained with the same recipe.
         random_search_scores: final test scores of random search with as many evaluations, the same proxy and the same
             recipe, one per run; None where it was not run.
+        unit: what the sentence calls one final score: a "run" of the method, or a "training" of one architecture.
     """
     scores = as_scores(final_scores, "final scores")
     random_architectures = as_scores(baseline_scores, "baseline scores")
@@ -136,7 +141,7 @@ def verdict_on_training(
     against: Baseline | None = None
     needed, closing = None, ""
     if scores.size < MIN_RUNS:
-        words, closing = _no_test(scores.size), f"A test needs at least {MIN_RUNS} runs."
+        words, closing = _no_test(scores.size), f"A test needs at least {MIN_RUNS} {unit}s."
     elif search is not None and search.p is not None:
         against = "random search"
         words, needed = search.words("random"), search.needed()
@@ -144,7 +149,7 @@ def verdict_on_training(
     elif average.p is not None:
         against = "average random architecture"
         words, needed = average.words("the average random architecture"), average.needed()
-        closing = average.closing(needed, "runs and as many random architectures")
+        closing = average.closing(needed, f"{unit}s and as many random architectures")
     else:
         words = f"{_count(random_architectures.size, 'random architecture')}: no test"
         closing = f"A test needs at least {MIN_RUNS} random architectures."
@@ -161,9 +166,8 @@ def verdict_on_training(
             f"the mean score is {_difference(search.gain)} its {search.baseline_mean:.4g}; "
             f"on average a run beats {100 * search.wins:.3g} % of its runs."
         )
-    reach = (
-        f"{_opening(words, scores.size)} reach{'es' if scores.size == 1 else ''} a mean score of {scores.mean():.4g}."
-    )
+    verb = "reaches" if scores.size == 1 else "reach"
+    reach = f"{_opening(words, scores.size, unit)} {verb} a mean score of {scores.mean():.4g}."
     return Verdict(
         words=words,
         sentence=_join(reach, average_sentence, search_sentence, closing),
@@ -231,8 +235,8 @@ def _no_test(runs: int) -> str:
     return f"{'one run' if runs == 1 else f'{runs} runs'}: no test"
 
 
-def _opening(words: str, runs: int) -> str:
-    return f"{words[0].upper()}{words[1:]}. {'The run' if runs == 1 else f'The {runs} runs'}"
+def _opening(words: str, runs: int, unit: str = "run") -> str:
+    return f"{words[0].upper()}{words[1:]}. The {unit if runs == 1 else f'{runs} {unit}s'}"
 
 
 def _join(*sentences: str) -> str:

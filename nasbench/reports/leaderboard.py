@@ -18,6 +18,7 @@ from nasbench.core.errors import BadInput
 from nasbench.core.run_directory import read_json
 from nasbench.core.state import write_atomically
 from nasbench.protocol.comparisons import holm
+from nasbench.protocol.stored_result import read_result
 from nasbench.protocol.verdict import MIN_RUNS
 from nasbench.reports.leaderboard_rows import (
     COLUMNS,
@@ -35,16 +36,6 @@ from nasbench.reports.leaderboard_rows import (
 if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Group
-
-RESULT_FORMAT = 1
-NEEDED = (
-    *("space", "dataset", "seed", "evaluations", "unique_evaluations", "failed", "metrics", "final", "baseline"),
-    *("random_search", "costs", "identity"),
-)
-NEEDED_IDENTITY = (
-    *("run_id", "method", "method_version", "config_hash", "recipe_hash", "protocol_version", "data_fingerprint"),
-    *("split", "sampler"),
-)
 
 Row = dict[str, Any]
 
@@ -85,21 +76,12 @@ def collect(paths: Sequence[Path]) -> list[dict[str, Any]]:
 def _read_result(file: Path) -> dict[str, Any]:
     folder = str(file.parent)
     try:
-        result = read_json(file)
-        if result.get("format") != RESULT_FORMAT:
-            raise BadInput(f"format {result.get('format')}, this version reads format {RESULT_FORMAT}")
-        missing = [key for key in NEEDED if key not in result]
-        identity = result.get("identity")
-        missing += [
-            f"identity.{key}" for key in NEEDED_IDENTITY if not isinstance(identity, dict) or key not in identity
-        ]
-        if missing:
-            raise BadInput(f"{missing[0]} is missing")
+        result = read_result(file.parent)
         config = file.parent / "config.json"
         budget = _budget(read_json(config)) if config.exists() else None
     except BadInput as error:
         return {"run": folder, "unreadable": str(error)}
-    return {**result, "run": folder, "budget": budget}
+    return {**result, "budget": budget}
 
 
 def _budget(config: Mapping[str, Any]) -> str | None:

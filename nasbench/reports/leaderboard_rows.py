@@ -44,6 +44,8 @@ class Conditions(NamedTuple):
     recipe_hash: Any
     split: Any
     data_fingerprint: Any
+    space_version: Any
+    fidelity: Any
     budget: str
 
 
@@ -66,6 +68,8 @@ def row_key(run: Run) -> RowKey:
         identity["recipe_hash"],
         identity["split"],
         identity["data_fingerprint"],
+        identity["space_version"],
+        identity["fidelity"],
         run.get("budget") or f"{run['evaluations']} evaluations",
     )
     return RowKey(

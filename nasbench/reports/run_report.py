@@ -16,6 +16,7 @@ from nasbench.core.errors import BadInput
 from nasbench.core.run_directory import read_json
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.state import write_atomically
+from nasbench.protocol.stored_result import read_result
 from nasbench.protocol.verdict import MIN_RUNS
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def write_run_report(run_folder: Path, space: SearchSpace) -> None:
 
     if not (run_folder / "result.json").exists():
         raise BadInput(f"{run_folder} holds no finished run (no result.json).")
-    result = read_json(run_folder / "result.json")
+    result = read_result(run_folder)
     config = read_json(run_folder / "config.json")
     rows = read_evaluations(run_folder / "evaluations.jsonl")
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import Settings, resolve_settings
 from nasbench.experiments.search import run_search
 from nasbench.reports.leaderboard_rows import COLUMNS
@@ -31,7 +32,7 @@ def runs(table: Path, made: list[Path], tmp_path_factory: pytest.TempPathFactory
 
     def run(place: str, strategy: str, dataset: str, evaluations: int, seed: int) -> None:
         settings = Settings(evaluator="table", strategy=strategy, dataset=dataset, evaluations=evaluations, seed=seed)
-        run_search(resolve_settings(settings), folder / place / f"seed{seed}", table, pictures=False)
+        run_search(Parts(resolve_settings(settings), table), folder / place / f"seed{seed}", pictures=False)
 
     for seed in SEEDS:
         run("here/random", "random", "cifar10", 60, seed)

@@ -324,11 +324,12 @@ def test_a_candidate_that_crashes_diverges_or_runs_out_of_memory_is_recorded_and
             return Evaluation(id, proposal, {"valid_accuracy": math.nan if id == 4 else 50.0}, "trained", seed)
 
     ledger = in_memory(RandomSearch, Crashing(), 6)
-    assert [e.status for e in ledger.evaluations] == ["ok", "failed", "failed", "failed", "ok", "ok"]
-    assert [e.error for e in ledger.evaluations[1:4]] == [
+    assert [e.status for e in ledger.evaluations] == ["ok", "failed", "failed", "failed", "failed", "ok"]
+    assert [e.error for e in ledger.evaluations[1:5]] == [
         "the loss was nan",
         "MemoryError: no memory",
         "ValueError: odd",
+        "not a finite number: valid_accuracy is nan",
     ]
 
 

@@ -69,11 +69,13 @@ def test_a_damaged_configuration_is_one_line(tmp_path: Path, content: str) -> No
 
 def test_two_checkpoints_are_kept_and_the_newest_is_read(tmp_path: Path) -> None:
     with open_run(tmp_path, CONFIG, {}) as run:
-        assert run.last_checkpoint() is None
+        assert run.last_checkpoint(100, 100) is None
         for step in (1, 2, 10, 11):
-            run.checkpoint({"step": step})
+            run.checkpoint({"step": step, "evaluations": step, "units": 0})
         assert sorted(p.name for p in (tmp_path / "checkpoint").iterdir()) == ["000000010.json", "000000011.json"]
-        assert run.last_checkpoint() == {"step": 11}
+        assert run.last_checkpoint(100, 0) == {"step": 11, "evaluations": 11, "units": 0}
+        assert run.last_checkpoint(10, 0) == {"step": 10, "evaluations": 10, "units": 0}
+        assert run.last_checkpoint(9, 0) is None  # the ledger lost its end: replay from the beginning
 
 
 def test_differences_names_missing_keys() -> None:

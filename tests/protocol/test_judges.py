@@ -22,7 +22,8 @@ from nasbench.datasets.images import Images
 from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.training import accuracy, build_and_train, count_parameters
 from nasbench.protocol import training_judge
-from nasbench.protocol.table_judge import SAMPLER, TableJudge, random_search_record
+from nasbench.protocol.scores import TABLE_SAMPLER
+from nasbench.protocol.table_judge import TableJudge, random_search_record
 from nasbench.protocol.training_judge import TrainingJudge, final_seed, random_curve
 from nasbench.search_spaces.nasbench201 import NasBench201
 from nasbench.tables.held_out import test_accuracies as final_scores
@@ -66,7 +67,7 @@ def test_the_baseline_is_that_of_all_cells(table_judge: TableJudge, cifar10: Tab
     assert baseline.mean == pytest.approx(87.0629, abs=1e-4) and baseline.mean == pytest.approx(scores.mean())
     assert baseline.std == pytest.approx(np.sqrt(np.mean((scores - scores.mean()) ** 2)))
     assert baseline.median == np.median(scores)
-    assert (baseline.n, baseline.source, baseline.sampler) == (15_625, "table-exact", SAMPLER)
+    assert (baseline.n, baseline.source, baseline.sampler) == (15_625, "table-exact", TABLE_SAMPLER)
     assert baseline.key == cifar10.fingerprint and baseline.seconds == 0.0 and baseline.scores is None
     assert baseline.histogram is not None and sum(baseline.histogram["counts"]) == 15_625
     assert len(baseline.histogram["edges"]) == len(baseline.histogram["counts"]) + 1

@@ -295,7 +295,7 @@ def test_what_cannot_be_read_is_skipped_and_reported(tmp_path: Path) -> None:
     assert sum("skipped" in warning for warning in table.warnings) == 3
     assert "b-torn" in table.warnings[0]
     assert "format 9" in table.warnings[1]
-    assert "identity.recipe_hash is missing" in table.warnings[2]
+    assert "identity.recipe_hash: field required" in table.warnings[2]
 
 
 def test_no_finished_run_is_bad_input(tmp_path: Path) -> None:

@@ -161,7 +161,7 @@ def test_an_unfinished_or_incomplete_run_is_bad_input(tmp_path: Path) -> None:
     result = cell_result()
     del result["verdict"]
     folder = write_run(tmp_path / "run", result)
-    with pytest.raises(BadInput, match="'verdict'"):
+    with pytest.raises(BadInput, match=r"result\.verdict: field required"):
         write_run_report(folder, Cells())
     (folder / "result.json").write_text(json.dumps(cell_result()))
     (folder / "evaluations.jsonl").unlink()
