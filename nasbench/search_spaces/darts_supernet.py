@@ -5,11 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from nasbench.core.errors import BadInput
-from nasbench.networks.operations import darts_operation
+from nasbench.networks.batch_norm import normalise
+from nasbench.networks.mixing import (
+    add,
+    add_product,
+    average_pool,
+    concatenate,
+    halve,
+    run,
+    run_factorized,
+    run_separable,
+)
+from nasbench.networks.operations import FactorizedReduce, darts_operation
 from nasbench.search_spaces.darts_genotype import KINDS, NODES
 from nasbench.search_spaces.darts_network import CellPlan, Preprocess, Stem, plan_cells
 
@@ -21,59 +32,100 @@ EDGES = tuple((source, node + 2) for node in range(NODES) for source in range(no
 
 
 class MixedOperation(nn.Module):
-    """The sum of all operations on one edge, each times its coefficient.
+    """The weights of all operations on one edge but ``none``, in the order of the columns; `MixedCell` applies them.
 
     The batch norms have no scale and shift, so that only the coefficients set how much an operation counts (Liu et al.,
-    ICLR 2019, appendix A.1.1); each pooling is followed by one as well. ``none`` adds zero and is not computed.
+    ICLR 2019, appendix A.1.1). Pooling has its place here and its batch norm in the cell.
     """
 
     def __init__(self, operations: Sequence[str], channels: int, stride: int, *, sharp: bool) -> None:
         super().__init__()
-        self.columns = [column for column, name in enumerate(operations) if name != "none"]
-        self.operations = nn.ModuleList()
-        for name in (operations[column] for column in self.columns):
-            operation = darts_operation(name, channels, stride, sharp=sharp, affine=False)
-            if "pool" in name:
-                operation = nn.Sequential(operation, nn.BatchNorm2d(channels, affine=False))
-            self.operations.append(operation)
-
-    def forward(self, x: Tensor, coefficients: Tensor) -> Tensor:
-        """Mix with ``coefficients`` [operations], ``none`` included."""
-        first, *others = zip(self.columns, self.operations, strict=True)
-        mixed: Tensor = coefficients[first[0]] * first[1](x)
-        for column, operation in others:
-            mixed = torch.addcmul(mixed, coefficients[column], operation(x))
-        return mixed
+        self.operations = nn.ModuleList(
+            darts_operation(name, channels, stride, sharp=sharp, affine=False) for name in operations if name != "none"
+        )
 
 
 class MixedCell(nn.Module):
-    """A cell in which every node reads all its predecessors through mixed operations."""
+    """A cell in which every node reads all its predecessors through mixed operations.
+
+    Each pooling is followed by a batch norm without scale and shift. It is computed source by source, since all edges
+    that leave a node share its ReLU, its pooled maps and their norms: on every edge those norms would see the same map,
+    so one for a node and pooling, ``pool_norms[source][name]``, stands for all. ``none`` adds zero and is not computed.
+    """
 
     def __init__(self, operations: Sequence[str], plan: CellPlan, *, sharp: bool) -> None:
         super().__init__()
+        self.columns = [(column, name) for column, name in enumerate(operations) if name != "none"]
+        self.sharp = sharp
+        self.strides = [2 if plan.reduction and source < 2 else 1 for source in range(NODES + 1)]
         self.preprocess = Preprocess(plan, affine=False)
         self.edges = nn.ModuleList(
-            MixedOperation(operations, plan.channels, 2 if plan.reduction and source < 2 else 1, sharp=sharp)
-            for source, _ in EDGES
+            MixedOperation(operations, plan.channels, self.strides[source], sharp=sharp) for source, _ in EDGES
+        )
+        self.pool_norms = nn.ModuleList(
+            nn.ModuleDict({name: nn.BatchNorm2d(plan.channels, affine=False) for name in operations if "pool" in name})
+            for _ in self.strides
         )
 
     def forward(self, older: Tensor, newer: Tensor, coefficients: Tensor) -> Tensor:
         """Return [N, 4 x channels, H, W]; ``coefficients`` is [14, operations]."""
-        states = self.preprocess(older, newer)
-        for (source, target), edge, row in zip(EDGES, self.edges, coefficients, strict=True):
-            output = edge(states[source], row)
-            if target == len(states):
-                states.append(output)
+        rows = [row.unbind() for row in coefficients.unbind()]
+        inputs = [run(self.preprocess.older, older), run(self.preprocess.newer, newer)]
+        nodes: list[Tensor | None] = [*inputs, *[None] * NODES]
+        for source in range(NODES + 1):
+            x = nodes[source]
+            assert x is not None
+            shared = self._shared(x, source)
+            for row, (start, target) in enumerate(EDGES):
+                if start == source:
+                    edge = self.edges[row]
+                    assert isinstance(edge, MixedOperation)
+                    nodes[target] = self._add_edge(nodes[target], edge, rows[row], shared)
+        return concatenate([node for node in nodes[2:] if node is not None])
+
+    def _shared(self, x: Tensor, source: int) -> dict[str, Tensor]:
+        """Return what all edges leaving ``source`` need of its map ``x``, by the operation's name or its own."""
+        stride = self.strides[source]
+        shared = {"relu": functional.relu(x)}
+        if stride == 1:
+            shared["skip_connect"] = x
+        else:
+            shared["even"], shared["below"] = halve(shared["relu"])
+        norms = self.pool_norms[source]
+        assert isinstance(norms, nn.ModuleDict)
+        for name, norm in norms.items():
+            assert isinstance(norm, nn.BatchNorm2d)
+            if name == "max_pool_3x3":
+                pooled = functional.max_pool2d(x, 3, stride, padding=1)
             else:
-                states[target] = states[target] + output
-        return torch.cat(states[2:], dim=1)
+                pooled = average_pool(x, stride, count_padding=self.sharp)
+            shared[name] = normalise(pooled, norm)
+        return shared
+
+    def _add_edge(
+        self, total: Tensor | None, edge: MixedOperation, row: Sequence[Tensor], shared: Mapping[str, Tensor]
+    ) -> Tensor | None:
+        """Return ``total`` plus all operations on an edge times their coefficients ``row``."""
+        for (column, name), operation in zip(self.columns, edge.operations, strict=True):
+            coefficient = row[column]
+            if name in shared:
+                total = add_product(total, coefficient, shared[name])
+            elif isinstance(operation, FactorizedReduce):
+                total = add(total, run_factorized(operation, shared["even"], shared["below"], coefficient))
+            else:
+                assert isinstance(operation, nn.Sequential)
+                x = shared["even"] if "even" in shared and name.startswith("dil_") else shared["relu"]
+                total = add(total, run_separable(operation, x, coefficient))
+        return total
 
 
 class DartsSupernet(nn.Module):
     """Images [N, C, H, W] and mixing weights to logits [N, classes].
 
     ``operations`` are the columns of the coefficients, ``none`` first. The coefficients are an argument and no
-    parameters of this module: all its parameters are network weights.
+    parameters of this module: all its parameters are network weights. Fast on the CPU in channels-last order
+    (`nasbench.networks.device.prepare`), and for one gradient at a time: of the coefficients with the parameters
+    frozen, or of the parameters with the coefficients detached.
     """
 
     def __init__(
@@ -102,7 +154,8 @@ class DartsSupernet(nn.Module):
         for kind, shape in self.architecture_shape().items():
             if kind not in coefficients or coefficients[kind].shape != shape:
                 raise BadInput(f"the supernet needs coefficients '{kind}' of shape {shape}.")
-        older, newer = self.stem(images)
+        older = run(self.stem.first, images)
+        newer = run(self.stem.second, older)
         for kind, cell in zip(self.kinds, self.cells, strict=True):
             older, newer = newer, cell(older, newer, coefficients[kind])
         logits: Tensor = self.classifier(newer.mean(dim=(2, 3)))

@@ -7,9 +7,11 @@ space of Dong et al., "NATS-Bench", TPAMI 2021.
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar, cast
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from nasbench.core.architecture import Architecture, Value
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from nasbench.core.problem import SearchTask
     from nasbench.search_spaces.nasbench201_network import NasBench201Network
+    from nasbench.search_spaces.nasbench201_supernet import NasBench201Supernet
 
 OPERATIONS = ("none", "skip_connect", "nor_conv_1x1", "nor_conv_3x3", "avg_pool_3x3")
 """The operations in the order of the benchmark."""
@@ -167,14 +170,31 @@ class NasBench201(DecisionSpace):
         from nasbench.search_spaces.nasbench201_network import NasBench201Network
 
         self.check(architecture)
-        if len(task.input_shape) != 3:
-            raise BadInput(
-                f"'{self.name}' builds networks for images (channels, height, width), not {task.input_shape}."
-            )
         size = size or NasBench201Size()
         return NasBench201Network(
-            _operations(architecture), task.input_shape[0], task.classes, channels=size.channels, cells=size.cells
+            _operations(architecture), _image_channels(task), task.classes, channels=size.channels, cells=size.cells
         )
+
+    def relax(self, task: SearchTask, size: NasBench201Size | None = None) -> NasBench201Supernet:
+        """Return the network that mixes all operations on all edges; it takes coefficients {"cell": [6, 5]}, too.
+
+        Rows are in the order of `EDGES`, columns in that of `OPERATIONS`. Raises BadInput if the task has no images.
+        """
+        from nasbench.search_spaces.nasbench201_supernet import NasBench201Supernet
+
+        size = size or NasBench201Size()
+        return NasBench201Supernet(_image_channels(task), task.classes, channels=size.channels, cells=size.cells)
+
+    def discretize(self, weights: Mapping[str, np.ndarray]) -> Architecture:
+        """Return the cell with the strongest operation on each edge, ``none`` included, as the benchmark decodes.
+
+        ``weights`` holds "cell": [6 edges, 5 operations] (Dong & Yang, ICLR 2020, section 4); of equal ones the first
+        operation wins.
+        """
+        edges, expected = np.asarray(weights["cell"]), (len(EDGES), len(OPERATIONS))
+        if edges.shape != expected or not np.isfinite(edges).all():
+            raise BadInput(f"weights of 'cell' must be finite numbers of shape {expected}, not {edges.shape}.")
+        return Architecture(self.name, tuple(OPERATIONS[int(column)] for column in edges.argmax(axis=1)))
 
     def parameters(
         self,
@@ -203,6 +223,14 @@ class NasBench201(DecisionSpace):
 
 def _operations(architecture: Architecture) -> Operations:
     return cast(Operations, architecture.spec)
+
+
+def _image_channels(task: SearchTask) -> int:
+    if len(task.input_shape) != 3:
+        raise BadInput(
+            f"'{NasBench201.name}' builds networks for images (channels, height, width), not {task.input_shape}."
+        )
+    return task.input_shape[0]
 
 
 def _convolution(inputs: int, outputs: int, kernel: int) -> int:
