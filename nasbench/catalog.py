@@ -15,11 +15,22 @@ SPACES = {
     "nasbench201": "nasbench.search_spaces.nasbench201:NasBench201",
 }
 STRATEGIES = {
+    "darts": "nasbench.strategies.darts:Darts",
+    "darts-minus": "nasbench.strategies.darts:DartsMinus",
+    "darts-pt": "nasbench.strategies.darts:DartsPt",
+    "darts-pt-frozen": "nasbench.strategies.darts:FrozenDarts",
+    "dhgs": "nasbench.strategies.darts:GridSearch",
     "evolution": "nasbench.strategies.evolution:Evolution",
+    "fair-darts": "nasbench.strategies.darts:FairDarts",
+    "gdas": "nasbench.strategies.darts:Gdas",
     "local-search": "nasbench.strategies.local_search:LocalSearch",
     "random": "nasbench.strategies.random:RandomSearch",
+    "robust-darts": "nasbench.strategies.darts:RobustDarts",
+    "sdarts": "nasbench.strategies.darts:Sdarts",
+    "sharpdarts": "nasbench.strategies.darts:SharpDarts",
 }
 EVALUATORS = {
+    "shared": "nasbench.evaluators.shared:SharedEvaluator",
     "table": "nasbench.evaluators.table:TableEvaluator",
     "train": "nasbench.evaluators.train:TrainEvaluator",
 }

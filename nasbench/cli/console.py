@@ -9,9 +9,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from nasbench.experiments.reporter import Reporter, Step
 
@@ -23,9 +25,13 @@ class ConsoleReporter(Reporter):
 
     def __init__(self) -> None:
         self._console = Console(stderr=True, highlight=False)
+        self._shown = Text()
 
     def note(self, text: str) -> None:
         self._console.print(escape(text), soft_wrap=True)
+
+    def show(self, text: str) -> None:
+        self._shown.plain = text
 
     @contextmanager
     def phase(self, title: str, total: float | None) -> Iterator[Step]:
@@ -41,7 +47,9 @@ class ConsoleReporter(Reporter):
             TextColumn("{task.fields[words]}"),
         )
         started, shown = time.monotonic(), 0.0
-        with Progress(*columns, console=self._console, transient=True) as progress:
+        self._shown = Text()
+        progress = Progress(*columns, console=self._console)
+        with Live(Group(progress, self._shown), console=self._console, transient=True):
             task = progress.add_task(title, total=total, words="", visible=False)
 
             def step(done: float, words: str) -> None:

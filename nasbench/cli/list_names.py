@@ -13,6 +13,8 @@ def list_names(
     """List spaces, strategies with their keys, evaluators, recipes and data sets."""
     import inspect
 
+    from pydantic import BaseModel
+
     from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, resolve
     from nasbench.cli.console import print_json, print_table
     from nasbench.datasets.load import describe
@@ -21,14 +23,31 @@ def list_names(
 
     def first_line(kind: str, name: str, table: dict[str, str]) -> str:
         target = resolve(kind, name, table)
-        model = config_model(target)
-        keys = ", ".join(f"{key}={field.default}" for key, field in model.model_fields.items()) if model else ""
+        keys = keys_of(config_model(target))
         return (inspect.getdoc(target) or "").splitlines()[0] + (f" Keys: {keys}." if keys else "")
+
+    def keys_of(model: type[BaseModel] | None) -> str:
+        if model is None:
+            return ""
+        defaults = {key: field.default for key, field in model.model_fields.items()}
+        original = next((name for name in STRATEGIES if is_variant(model, config_of(name))), None)
+        if original is None:
+            return ", ".join(f"{key}={value}" for key, value in defaults.items())
+        others = {key: field.default for key, field in config_of(original).model_fields.items()}
+        changed = [f"{key}={value}" for key, value in defaults.items() if value != others[key]]
+        return ", ".join([f"those of {original}", *changed])
+
+    def config_of(name: str) -> type[BaseModel]:
+        return config_model(resolve("strategy", name, STRATEGIES)) or BaseModel
+
+    def is_variant(model: type[BaseModel], of: type[BaseModel]) -> bool:
+        return model is not of and of is not BaseModel and issubclass(model, of) and bool(of.model_fields)
 
     groups = {
         "spaces": {name: first_line("space", name, SPACES) for name in SPACES},
         "strategies": {name: first_line("strategy", name, STRATEGIES) for name in STRATEGIES},
         "evaluators": {
+            "shared": "Scores with the weights that an architecture has in the run's supernet. Keys: batch_size.",
             "table": "Looks scores up in a benchmark table that others trained. Keys: latency.",
             "train": "Trains the stand-alone network by a recipe. Keys: epochs, batch_size, channels, cells, repeats.",
         },

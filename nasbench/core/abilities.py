@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from nasbench.core.architecture import Architecture
@@ -29,9 +29,20 @@ class Local(Protocol):
 
 @runtime_checkable
 class Relaxable(Protocol):
-    """The space has a continuous relaxation: a network in which every operation has a weight."""
+    """The space has a continuous relaxation: a network in which every operation has a weight.
+
+    `relax` returns that supernet, a torch module with ``operations`` (the columns of the coefficients),
+    ``architecture_shape()`` (kind of cell to (edges, operations)), ``edge_labels()`` (kind to the names of its rows)
+    and ``forward(images, coefficients)``, where coefficients map each kind to a tensor [edges, operations].
+    `discretize` reads an architecture off such weights as numpy arrays. `one_hot` is its inverse: float32 arrays with
+    1 for the operations of the architecture and 0 for all else.
+    """
 
     def relax(self, task: SearchTask, size: Any = None) -> Any: ...
+
+    def discretize(self, weights: Mapping[str, Any]) -> Architecture: ...
+
+    def one_hot(self, architecture: Architecture) -> dict[str, Any]: ...
 
 
 @runtime_checkable
@@ -88,6 +99,24 @@ class Stateful(Protocol):
     def state_dict(self) -> dict[str, Any]: ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """The seconds of one learning unit can be estimated from a small part of one, after which no search may follow."""
+
+    def seconds_of_a_unit(self) -> float: ...
+
+
+@runtime_checkable
+class Relaxing(Protocol):
+    """The strategy searches by weights of operations, which can be watched.
+
+    `relaxation` returns plain data: the names of the ``operations``, those of the ``edges`` of each kind of cell, and
+    the ``weights`` of each kind, [epochs, edges, operations].
+    """
+
+    def relaxation(self) -> dict[str, Any]: ...
 
 
 ABILITIES: dict[str, type] = {

@@ -67,11 +67,12 @@ def load_task_with_split(
 
         root = data_folders(data_dir)[0]
         return load_object(name, root, seed=split_seed, validation=validation, test=test)
-    title, source = _read_source(name, data_dir, image_size)
+    title, source = read_source(name, data_dir, image_size)
     return make_task(title, source, seed=split_seed, validation=validation, test=test)
 
 
-def _read_source(name: str, data_dir: Path | None, image_size: int | None) -> tuple[str, Source]:
+def read_source(name: str, data_dir: Path | None, image_size: int | None) -> tuple[str, Source]:
+    """Return the title and the images of a data set that is no ``module:name``; see `load_task_with_split`."""
     from nasbench.datasets.image_folder import read_image_folder, task_name
 
     lower = name.lower()

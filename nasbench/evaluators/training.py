@@ -19,8 +19,9 @@ from nasbench.core.errors import BadInput, Diverged, unknown
 from nasbench.core.problem import SearchTask
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import generator
-from nasbench.datasets.augment import Augment, normalise
+from nasbench.datasets.augment import Augment
 from nasbench.datasets.images import Images
+from nasbench.datasets.scoring import percent_correct
 from nasbench.evaluators.recipe import Recipe
 from nasbench.networks import device as settings
 
@@ -134,16 +135,8 @@ def accuracy(
 
     Normalisation layers use the statistics collected while training.
     """
-    place = settings.device()
-    images = images.to(place)
     module.eval()
-    correct = torch.zeros((), dtype=torch.int64, device=place)
-    with torch.inference_mode(), settings.autocast(), settings.deterministic(), settings.threads(threads):
-        for first in range(0, len(images), batch_size):
-            batch = slice(first, first + batch_size)
-            logits = module(settings.to_device(normalise(images.images[batch], *mean_std)))
-            correct += (logits.argmax(dim=1) == images.labels[batch]).sum()
-    return 100.0 * correct.item() / len(images)
+    return percent_correct(module, images, mean_std, batch_size=batch_size, threads=threads)
 
 
 def build_and_train(

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, look_for_modules_in, resolve
-from nasbench.core.abilities import ABILITIES
+from nasbench.core.abilities import ABILITIES, Relaxable
 from nasbench.core.configuration import validated
 from nasbench.core.errors import BadInput, MissingAbility, NasbenchError
 from nasbench.core.evaluator import Evaluator
@@ -20,10 +20,11 @@ from nasbench.core.problem import Budget, Problem, SearchTask
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import generator
 from nasbench.core.strategy import Strategy
-from nasbench.experiments.config import RunConfig, config_model
+from nasbench.experiments.config import RunConfig, config_model, needs_shared_weights
 
 if TYPE_CHECKING:
     from nasbench.datasets.splits import LoadedTask
+    from nasbench.networks.shared_weights import SharedWeights
     from nasbench.protocol.table_judge import TableJudge
     from nasbench.protocol.training_judge import TrainingJudge
     from nasbench.tables.nasbench201 import Table
@@ -117,8 +118,34 @@ class Parts:
             )
         config = validated(target.Config, part.settings, "strategy")
         rng = generator(self.config.seed, "strategy")
-        built: Strategy = _built("strategy", part.name, lambda: target(self.problem, config, rng))
-        return built
+        if not needs_shared_weights(target):
+            built: Strategy = _built("strategy", part.name, lambda: target(self.problem, config, rng))
+            return built
+        if self.on_table:
+            raise BadInput(
+                f"{part.name} trains a supernet, and the evaluator 'table' comes without data to train on; "
+                "use --evaluator shared."
+            )
+        learner: Strategy = _built("strategy", part.name, lambda: target(self.problem, config, rng, self.shared))
+        return learner
+
+    @cached_property
+    def shared(self) -> SharedWeights | None:
+        """The supernet that the strategy trains, None if it trains none. Its first weights depend on the seed alone."""
+        from nasbench.networks.device import prepare, seeded
+        from nasbench.networks.shared_weights import SharedWeights
+
+        space, part, task = self.space, self.config.strategy, self.search_task
+        if not needs_shared_weights(resolve("strategy", part.name, STRATEGIES)):
+            return None
+        assert isinstance(space, Relaxable) and task is not None
+        size = None
+        if space.Size is not None:
+            wanted = {key: part.settings.get(key) for key in ("channels", "cells")}
+            given = {k: value for k, value in wanted.items() if value is not None and k in space.Size.model_fields}
+            size = validated(space.Size, given, f"the size of the supernet of '{space.name}'")
+        with seeded(int(generator(self.config.seed, "shared weights").integers(2**63))):
+            return SharedWeights(prepare(space.relax(task, size)))
 
     @cached_property
     def evaluator(self) -> Evaluator:
@@ -131,8 +158,15 @@ class Parts:
         if self.on_table:
             built = target(self.space, self.table, config, self.data_dir)
         else:
-            task, recipe = self.search_task, self.config.recipe
-            built = _built("evaluator", part.name, lambda: target(self.space, task, recipe, config))
+            arguments: list[Any] = [self.space, self.search_task, self.config.recipe, config]
+            if needs_shared_weights(target):
+                if self.shared is None:
+                    raise BadInput(
+                        f"the evaluator '{part.name}' scores by shared weights, and '{self.config.strategy.name}' "
+                        f"trains none; strategies that do: {', '.join(filter(_trains_supernet, STRATEGIES))}."
+                    )
+                arguments.append(self.shared)
+            built = _built("evaluator", part.name, lambda: target(*arguments))
         if not isinstance(built, Evaluator):
             raise BadInput(f"'{part.name}' is not an evaluator: it needs source, version, fingerprint and evaluate.")
         return built
@@ -173,6 +207,10 @@ def _built(kind: str, name: str, build: Callable[[], Any]) -> Any:
         raise
     except Exception as error:
         raise BadInput(f"{kind} '{name}' cannot be built: {error!r}.") from error
+
+
+def _trains_supernet(name: str) -> bool:
+    return needs_shared_weights(resolve("strategy", name, STRATEGIES))
 
 
 def source_fingerprint(target: type) -> str | None:

@@ -14,8 +14,10 @@ from nasbench.datasets.load import describe
 from nasbench.evaluators.recipe import RECIPES, Recipe, default_recipe
 from nasbench.tables.nasbench201 import CLASSES
 
-DEFAULT_EVALUATIONS = {"table": 500}
+DEFAULT_LOOK_UPS = 500
 DEFAULT_TRAININGS = 24
+LONGEST_DEFAULT_SEARCH = 50
+"""Epochs of a supernet: those of Liu et al., DARTS, ICLR 2019, appendix A.1.1."""
 DEFAULT_DATASETS = {"table": "cifar10"}
 
 
@@ -64,15 +66,14 @@ class RunConfig(BaseModel):
 
 def resolve_settings(settings: Settings) -> RunConfig:
     """Fill in defaults, distribute the ``key=value`` overrides over the parts, check every name, key and value."""
-    evaluator = spelled(settings.evaluator or "train", EVALUATORS)
-    on_table = evaluator == "table"
+    named = None if settings.evaluator is None else spelled(settings.evaluator, EVALUATORS)
+    on_table = named == "table"
     space = spelled(settings.space or ("nasbench201" if on_table else "darts"), SPACES)
-    strategy = spelled(settings.strategy or "evolution", STRATEGIES)
+    strategy = spelled(settings.strategy or default_strategy(resolve("space", space, SPACES), named), STRATEGIES)
+    trains_supernet = needs_shared_weights(resolve("strategy", strategy, STRATEGIES))
+    evaluator = named or ("shared" if trains_supernet else "train")
     known = CLASSES if on_table else describe()
     dataset = spelled(settings.dataset or DEFAULT_DATASETS.get(evaluator, "digits"), known)
-    evaluations = settings.evaluations
-    if evaluations is None and settings.time is None:
-        evaluations = DEFAULT_EVALUATIONS.get(evaluator, DEFAULT_TRAININGS)
     models = {
         "space": config_model(resolve("space", space, SPACES)),
         "strategy": config_model(resolve("strategy", strategy, STRATEGIES)),
@@ -84,19 +85,19 @@ def resolve_settings(settings: Settings) -> RunConfig:
     values = distribute(settings.overrides, keys)
     recipe = None
     if not on_table:
-        name = settings.recipe or default_recipe(dataset)
-        if name not in RECIPES:
-            raise unknown("recipe", name, RECIPES)
-        changed = values["recipe"]
-        named = {"name": name if not changed else f"{name}*"}
-        recipe = validated(Recipe, RECIPES[name].model_dump() | changed | named, "recipe")
+        recipe = changed_recipe(settings.recipe or default_recipe(dataset), values["recipe"])
     elif settings.recipe is not None:
         raise BadInput(f"--recipe is for training; the evaluator '{evaluator}' trains nothing.")
+    evaluations = settings.evaluations
+    if evaluations is None and settings.time is None:
+        evaluations = default_evaluations(recipe, trains_supernet)
 
     def part(kind: str, name: str) -> Part:
         model = models[kind]
-        complete = validated(model, values[kind], kind).model_dump(mode="json") if model else {}
-        return Part(name=name, settings=complete)
+        if model is None:
+            return Part(name=name)
+        given = {**guided_by_recipe(model, recipe), **values[kind]}
+        return Part(name=name, settings=validated(model, given, kind).model_dump(mode="json"))
 
     return RunConfig(
         space=part("space", space),
@@ -110,6 +111,37 @@ def resolve_settings(settings: Settings) -> RunConfig:
         seeds=1 if on_table else settings.seeds,
         baseline=2 if on_table else settings.baseline,
     )
+
+
+def changed_recipe(name: str, changes: dict[str, str | None]) -> Recipe:
+    """Return a recipe of the package with some settings changed, which its name then shows."""
+    if name not in RECIPES:
+        raise unknown("recipe", name, RECIPES)
+    return validated(Recipe, {**RECIPES[name].model_dump(), **changes, "name": name + "*" * bool(changes)}, "recipe")
+
+
+def default_strategy(space: Any, evaluator: str | None) -> str:
+    """Return the strategy used if none is named: sharpDARTS on a space with a supernet, if no evaluator is named."""
+    relaxable = hasattr(space, "relax") and hasattr(space, "one_hot")
+    return "sharpdarts" if relaxable and evaluator in (None, "shared") else "evolution"
+
+
+def default_evaluations(recipe: Recipe | None, trains_supernet: bool) -> int:
+    """Return the budget used if none is given; of a supernet, whose evaluation is an epoch, 1.5 times the recipe's."""
+    if recipe is None:
+        return DEFAULT_LOOK_UPS
+    return min(max(2, round(1.5 * recipe.epochs)), LONGEST_DEFAULT_SEARCH) if trains_supernet else DEFAULT_TRAININGS
+
+
+def needs_shared_weights(part: Any) -> bool:
+    """Say whether a strategy trains, or an evaluator reads, the run's shared weights."""
+    return bool(getattr(part, "shares_weights", False))
+
+
+def guided_by_recipe(model: type[BaseModel], recipe: Recipe | None) -> dict[str, Any]:
+    """Return the settings of a strategy that the recipe decides unless the user does, such as the augmentation."""
+    adapt = getattr(model, "from_recipe", None)
+    return dict(adapt(recipe.model_dump())) if adapt is not None and recipe is not None else {}
 
 
 def spelled(name: str, known: Iterable[str]) -> str:

@@ -14,6 +14,9 @@ class Reporter:
     def note(self, text: str) -> None:
         """Hear one line of text."""
 
+    def show(self, text: str) -> None:
+        """Hear several lines on how the present phase stands; they take the place of those before."""
+
     def phase(self, title: str, total: float | None) -> AbstractContextManager[Step]:
         """Hear that a phase of ``total`` steps begins; the context's value is called with the progress."""
         return nullcontext(lambda done, words: None)

@@ -11,7 +11,7 @@ from nasbench import __version__
 from nasbench.core.architecture import Architecture
 from nasbench.core.ledger import Ledger
 from nasbench.experiments.assemble import Parts
-from nasbench.experiments.config import RunConfig, config_model
+from nasbench.experiments.config import RunConfig, config_model, guided_by_recipe
 from nasbench.experiments.environment import hardware
 from nasbench.protocol.scores import PROTOCOL_VERSION, TABLE_SAMPLER, TRAINING_SAMPLER, Baseline, FinalScores
 from nasbench.protocol.stored_result import FORMAT
@@ -35,10 +35,11 @@ def make_result(
     improvement = verdict.relative_improvement
     known = [score for score in final.valid_accuracies if score is not None]
     # A strategy may recommend what it never had scored (its last discretisation): then the search knows no score of it.
-    scored = (e.metrics for e in ledger.evaluations if e.architecture == architecture and e.status == "ok")
-    metrics: dict[str, float | None] = {"valid_accuracy": None, **next(scored, {})}
+    scored = [e for e in ledger.evaluations if e.architecture == architecture and e.status == "ok"]
+    latest = max(scored, key=lambda evaluation: evaluation.weights, default=None)
+    metrics: dict[str, float | None] = {"valid_accuracy": None, **(latest.metrics if latest else {})}
     metrics["search_valid_accuracy"] = metrics["valid_accuracy"]
-    if known and (parts.evaluator.source == "trained" or metrics["valid_accuracy"] is None):
+    if known and (parts.evaluator.source != "table" or metrics["valid_accuracy"] is None):
         metrics["valid_accuracy"] = sum(known) / len(known)
     metrics["test_accuracy"] = sum(final.test_accuracies) / len(final.test_accuracies)
     measured = metrics.get("parameters")
@@ -136,11 +137,14 @@ def identity(parts: Parts) -> dict[str, Any]:
 def method_label(config: RunConfig, strategy: type) -> str:
     """Return the strategy's name with the settings that are not its defaults."""
     model = config_model(strategy)
-    defaults = (
-        {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
-        if model
-        else {}
-    )
+    defaults: dict[str, Any] = {}
+    if model is not None:
+        stated = {name: field.get_default(call_default_factory=True) for name, field in model.model_fields.items()}
+        # As in the configuration, which is JSON.
+        defaults = {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in {**stated, **guided_by_recipe(model, config.recipe)}.items()
+        }
     changed = {key: value for key, value in config.strategy.settings.items() if value != defaults.get(key)}
     inside = ", ".join(f"{key}={value}" for key, value in changed.items())
     return f"{config.strategy.name}({inside})" if inside else config.strategy.name

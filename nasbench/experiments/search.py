@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from nasbench.core.abilities import Relaxing
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput, SearchFailed
 from nasbench.core.evaluation import Evaluation, Learned
@@ -17,6 +18,7 @@ from nasbench.core.run_directory import RunDirectory, open_run, require_same
 from nasbench.distributed.workers import worker_pool
 from nasbench.experiments.assemble import Parts
 from nasbench.experiments.environment import describe_environment
+from nasbench.experiments.live import view_of_learning
 from nasbench.experiments.reporter import Reporter
 from nasbench.experiments.result import failed_result, make_result
 from nasbench.protocol.scores import Baseline, FinalScores
@@ -80,6 +82,8 @@ def _work(parts: Parts, config: dict[str, Any], out: Path, reporter: Reporter, w
                 if directory.resumed:
                     reporter.note(f"going on with {out}: {len(ledger)} evaluations are in its ledger")
                 progress = _search(parts, ledger, directory, reporter, workers)
+                if isinstance(parts.strategy, Relaxing):
+                    directory.write("relaxation.json", parts.strategy.relaxation(), indent=None)
                 recommended = parts.strategy.recommend()
                 if recommended:
                     parts.space.check(recommended[0])
@@ -116,14 +120,19 @@ def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Rep
             step(done(progress), f"best {objective.name} {best:.2f}")
 
         def learned(progress: Progress, unit: Learned) -> None:
-            step(done(progress), ", ".join(f"{name} {value:.4g}" for name, value in unit.metrics.items()))
+            step(done(progress), f"unit {unit.unit + 1}, {unit.seconds:.1f} s")
+            reporter.show(view_of_learning(parts, unit))
 
+        if parts.shared is not None and workers > 1:
+            reporter.note("shared weights change while searching: candidates are scored in this process")
+            workers = 0
         with worker_pool(parts.evaluator, workers) as evaluate_many:
             return search(
                 parts.problem,
                 parts.strategy,
                 parts.evaluator,
                 ledger,
+                shared=parts.shared,
                 checkpoints=directory,
                 watcher=Watcher(evaluated, learned),
                 evaluate_many=evaluate_many,

@@ -104,9 +104,9 @@ def leaderboard(results: Sequence[Mapping[str, Any]]) -> LeaderboardTable:
     """Sum up results in one row a method, space, data set and recipe, test them against random, and rank them.
 
     Among the rows of one space and data set the largest group with the same protocol, recipe, split, data and budget
-    is ranked, by mean test accuracy; every other row says in ``not_comparable`` which of these differs. A single run is
-    never ranked. ``rank_mean`` averages a method's ranks over spaces and data sets. p-values are adjusted by Holm's
-    method over all rows. A run given twice counts once; a failed run stays in ``n_runs``.
+    (`Conditions.fits`) is ranked, by mean test accuracy; every other row says in ``not_comparable`` which of these
+    differs. A single run is never ranked. ``rank_mean`` averages a method's ranks over spaces and data sets. p-values
+    are adjusted by Holm's method over all rows. A run given twice counts once; a failed run stays in ``n_runs``.
     """
     import pandas as pd
 
@@ -124,7 +124,7 @@ def leaderboard(results: Sequence[Mapping[str, Any]]) -> LeaderboardTable:
                 key,
                 group,
                 baselines.get(_baseline_key(group), {}),
-                None if is_random_search(key.method) else random_searches.get((key.space, key.dataset, key.conditions)),
+                None if is_random_search(key.method) else _random_search_beside(key, random_searches),
             ),
         )
         for key, group in groups.items()
@@ -188,6 +188,16 @@ def _random_searches(groups: Mapping[RowKey, list[Run]]) -> dict[tuple[str, str,
     return found
 
 
+def _random_search_beside(key: RowKey, found: Mapping[tuple[str, str, Conditions], list[float]]) -> list[float] | None:
+    """Return what random search reached under the same conditions or, if there is none, under conditions that fit."""
+    fitting = [
+        scores
+        for (space, dataset, conditions), scores in found.items()
+        if (space, dataset) == (key.space, key.dataset) and key.conditions.fits(conditions)
+    ]
+    return found.get((key.space, key.dataset, key.conditions)) or max(fitting, key=len, default=None)
+
+
 def _adjust(rows: Sequence[Row]) -> None:
     tested = [(row, p_value) for row in rows if (p_value := decisive_p(row)) is not None]
     if tested:
@@ -205,7 +215,7 @@ def _rank(keyed: Sequence[tuple[RowKey, Row]]) -> list[float | None]:
     for members in places.values():
         rankable = [i for i in members if keyed[i][1]["n_runs"] > 1 and keyed[i][1]["test_mean"] is not None]
         chosen = _largest_group(keyed, rankable or members)
-        ranked = [i for i in rankable if keyed[i][0].conditions == chosen]
+        ranked = [i for i in rankable if keyed[i][0].conditions.fits(chosen)]
         means = np.array([keyed[i][1]["test_mean"] for i in ranked])
         for i in ranked:
             mean = keyed[i][1]["test_mean"]
@@ -225,9 +235,12 @@ def _rank(keyed: Sequence[tuple[RowKey, Row]]) -> list[float | None]:
 
 
 def _largest_group(keyed: Sequence[tuple[RowKey, Row]], members: Sequence[int]) -> Conditions:
-    """Return the conditions shared by most rows; then by most runs; then the first in the order of their text."""
+    """Return the conditions shared by most rows; then by most runs; then the first in the order of their text.
+
+    Those of methods that train candidates go first: methods that train a supernet fit all of them.
+    """
     sizes: dict[Conditions, tuple[int, int]] = defaultdict(lambda: (0, 0))
-    for i in members:
+    for i in [i for i in members if not keyed[i][0].conditions.shared] or members:
         key, row = keyed[i]
         rows, runs = sizes[key.conditions]
         sizes[key.conditions] = rows + 1, runs + row["n_runs"]
@@ -235,6 +248,8 @@ def _largest_group(keyed: Sequence[tuple[RowKey, Row]], members: Sequence[int]) 
 
 
 def _difference(conditions: Conditions, chosen: Conditions) -> str:
+    if conditions.fits(chosen):
+        return ""
     return "; ".join(
         f"{name} differs: {mine}, ranked rows have {theirs}"
         for name, mine, theirs in zip(Conditions._fields, conditions, chosen, strict=True)
@@ -265,7 +280,7 @@ def write_csv(table: LeaderboardTable, path: Path) -> None:
 
 HEADINGS = (
     *("rank", "method", "space", "data set", "runs", "test %"),
-    *("random %", "RI %", "beats RS", "p (Holm)", "verdict"),
+    *("random %", "RI %", "beats RS", "p (Holm)", "search s", "verdict"),
 )
 IN_TERMINAL = {
     "rank": 4,
@@ -301,6 +316,7 @@ def short_rows(table: LeaderboardTable) -> list[dict[str, str]]:
             _number(known["ri"], "+.2f") + interval,
             _number(known["rs_percentile"], ".0f") + (" %" if known["rs_percentile"] is not None else ""),
             _number(known["p_holm"], ".2g"),
+            _number(known["search_seconds"], ".3g"),
             f"{known['verdict']}{note}",
         )
         shortened.append(dict(zip(HEADINGS, cells, strict=True)))

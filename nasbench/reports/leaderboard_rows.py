@@ -37,8 +37,11 @@ COLUMNS = (
 Run = Mapping[str, Any]
 
 
+SHARED = "shared weights"
+
+
 class Conditions(NamedTuple):
-    """What rows must have in common to be ranked together."""
+    """What rows must have in common to be ranked together; see `fits`."""
 
     protocol_version: Any
     recipe_hash: Any
@@ -47,6 +50,19 @@ class Conditions(NamedTuple):
     space_version: Any
     fidelity: Any
     budget: str
+
+    @property
+    def shared(self) -> bool:
+        """Whether candidates are scored by shared weights."""
+        return str(self.fidelity).startswith(SHARED)
+
+    def fits(self, other: Conditions) -> bool:
+        """Whether rows of these conditions may be ranked together.
+
+        A method that trains a supernet pays in epochs and not in candidates: its budget and fidelity say nothing beside
+        those of a method that trains candidates. What both cost stands in the table, in seconds.
+        """
+        return self == other or (self[:5] == other[:5] and self.shared != other.shared)
 
 
 class RowKey(NamedTuple):
@@ -69,7 +85,7 @@ def row_key(run: Run) -> RowKey:
         identity["split"],
         identity["data_fingerprint"],
         identity["space_version"],
-        identity["fidelity"],
+        f"{SHARED}, {identity['fidelity']}" if identity["source"] == "shared" else identity["fidelity"],
         run.get("budget") or f"{run['evaluations']} evaluations",
     )
     return RowKey(

@@ -1,4 +1,4 @@
-"""The report of one finished run: three pictures and one self-contained HTML page, from the run's folder alone."""
+"""The report of one finished run: its pictures and one self-contained HTML page, from the run's folder alone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ LISTED = 12
 def write_run_report(run_folder: Path, space: SearchSpace) -> None:
     """Write ``architecture.svg``, ``curve.svg``, ``baseline.svg`` and ``report.html`` into a finished run's folder.
 
-    The same files give the same bytes. Raises BadInput if the run is not finished or a file cannot be read or written.
+    A differentiable search that left ``relaxation.json`` also gets ``weights.svg`` and ``regularity.svg``. The same
+    files give the same bytes. Raises BadInput if the run is not finished or a file cannot be read or written.
     """
     from nasbench.reports.drawing import draw_architecture
     from nasbench.reports.plots import baseline_distribution, search_curve
@@ -39,25 +40,41 @@ def write_run_report(run_folder: Path, space: SearchSpace) -> None:
         raise BadInput(f"{run_folder} holds no finished run (no result.json).")
     result = read_result(run_folder)
     config = read_json(run_folder / "config.json")
-    rows = read_evaluations(run_folder / "evaluations.jsonl")
+    records = read_records(run_folder / "evaluations.jsonl")
+    rows = [record for record in records if "id" in record]
     try:
-        curve, distribution = search_curve(result, rows), baseline_distribution(result)
+        pictures = {"curve": search_curve(result, rows), "baseline": baseline_distribution(result)}
+        pictures |= relaxation_pictures(run_folder / "relaxation.json", records)
         drawing = None
         if result["architecture_spec"] is not None:
             picture = run_folder / "architecture.svg"
             draw_architecture(space, Architecture.from_json(result["architecture_spec"]), picture)
             drawing = picture.read_text()
-        page = render(result, config, rows, drawing, curve, distribution)
-        for name, text in (("curve.svg", curve), ("baseline.svg", distribution), ("report.html", page)):
-            write_atomically(run_folder / name, text.encode())
+        page = render(result, config, rows, drawing, pictures)
+        for name, picture_text in pictures.items():
+            write_atomically(run_folder / f"{name}.svg", picture_text.encode())
+        write_atomically(run_folder / "report.html", page.encode())
     except KeyError as error:
         raise BadInput(f"{run_folder}: the run's files have no {error}.") from error
     except OSError as error:
         raise BadInput(f"cannot write to {run_folder}: {error.strerror}.") from error
 
 
-def read_evaluations(path: Path) -> list[dict[str, Any]]:
-    """Return the evaluations' records without opening the ledger for writing; a torn last line is left out.
+def relaxation_pictures(path: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return "weights" and "regularity" as SVG text; nothing of a run without such weights or learning units."""
+    from nasbench.reports.relaxation_plots import operation_weights, read_relaxation, regularity
+
+    if not path.exists():
+        return {}
+    relaxation = read_relaxation(path)
+    epochs = len(next(iter(relaxation["weights"].values())))
+    if epochs == 0 or not any(record.get("part") == "strategy" for record in records):
+        return {}
+    return {"weights": operation_weights(relaxation), "regularity": regularity(records)}
+
+
+def read_records(path: Path) -> list[dict[str, Any]]:
+    """Return evaluations and learning units without opening the ledger for writing; a torn last line is left out.
 
     Raises BadInput if the file is missing or another line is not JSON.
     """
@@ -71,7 +88,7 @@ def read_evaluations(path: Path) -> list[dict[str, Any]]:
             records.append(json.loads(line))
         except ValueError as error:
             raise BadInput(f"{path}, line {number}: not a record of a search ({error}).") from error
-    return [record for record in records if "id" in record]
+    return records
 
 
 def render(
@@ -79,10 +96,9 @@ def render(
     config: Mapping[str, Any],
     rows: Sequence[Mapping[str, Any]],
     drawing: str | None,
-    curve: str,
-    distribution: str,
+    pictures: Mapping[str, str],
 ) -> str:
-    """Return the HTML page. It needs no other file, no network and no script."""
+    """Return the HTML page, with the pictures given by name. It needs no other file, no network and no script."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -97,8 +113,7 @@ def render(
         numbers=key_numbers(result),
         changes=what_would_change(result),
         drawing=None if drawing is None else inline_svg(drawing, "cell"),
-        curve=inline_svg(curve, "curve"),
-        distribution=inline_svg(distribution, "baseline"),
+        pictures={name: inline_svg(text, name) for name, text in pictures.items()},
         costs=cost_lines(result),
         failures=failure_lines(result, rows),
         command=shlex.join(command) if isinstance(command, list) else command,

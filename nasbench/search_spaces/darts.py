@@ -70,6 +70,8 @@ OPERATIONS: dict[str, tuple[str, ...]] = {
 """The operations a cell can hold, by the name of the set. The supernet has ``none`` before them."""
 
 CELL_LENGTH = 3 * NODES
+EDGES = tuple((source, node + 2) for node in range(NODES) for source in range(node + 2))
+"""The 14 edges (source, target) of a cell, in the order of the rows of the weights: by target, then source."""
 
 
 class DartsSize(BaseModel):
@@ -194,7 +196,7 @@ class Darts(DecisionSpace):
         spec: list[Any] = []
         for kind in KINDS:
             edges = np.asarray(weights[kind])
-            expected = (sum(i + 2 for i in range(NODES)), len(self.operations) + 1)
+            expected = (len(EDGES), len(self.operations) + 1)
             if edges.shape != expected or not np.isfinite(edges).all():
                 raise BadInput(f"weights of '{kind}' must be finite numbers of shape {expected}, not {edges.shape}.")
             first_edge = 0
@@ -204,6 +206,19 @@ class Darts(DecisionSpace):
                 spec += [(a, b), *(self.operations[int(real[source].argmax())] for source in (a, b))]
                 first_edge += i + 2
         return Architecture(self.name, tuple(spec))
+
+    def one_hot(self, architecture: Architecture) -> dict[str, np.ndarray]:
+        """Return the weights that decode to the architecture: for each kind [14, operations with ``none`` first].
+
+        Each of the 8 edges that the cell has holds a 1, in the column of its operation; all else is 0.
+        """
+        self.check(architecture)
+        weights = {}
+        for kind in KINDS:
+            weights[kind] = np.zeros((len(EDGES), len(self.operations) + 1), dtype=np.float32)
+            for source, target, operation in self.cell_edges(architecture, kind):
+                weights[kind][EDGES.index((source, target)), 1 + self.operations.index(operation)] = 1
+        return weights
 
     def _cells(self, architecture: Architecture) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         return architecture.spec[:CELL_LENGTH], architecture.spec[CELL_LENGTH:]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -21,14 +20,9 @@ from nasbench.networks.mixing import (
     run_separable,
 )
 from nasbench.networks.operations import FactorizedReduce, darts_operation
+from nasbench.search_spaces.darts import EDGES, DartsSize
 from nasbench.search_spaces.darts_genotype import KINDS, NODES
 from nasbench.search_spaces.darts_network import CellPlan, Preprocess, Stem, plan_cells
-
-if TYPE_CHECKING:
-    from nasbench.search_spaces.darts import DartsSize
-
-EDGES = tuple((source, node + 2) for node in range(NODES) for source in range(node + 2))
-"""The 14 edges (source, target) of a cell, in the order of the rows of the coefficients: by target, then source."""
 
 
 class MixedOperation(nn.Module):
@@ -148,6 +142,15 @@ class DartsSupernet(nn.Module):
     def architecture_shape(self) -> dict[str, tuple[int, int]]:
         """Return the shape (edges, operations) of the coefficients of each kind of cell."""
         return {kind: (len(EDGES), len(self.operations)) for kind in KINDS}
+
+    def edge_labels(self) -> dict[str, list[str]]:
+        """Return the names of the rows of each kind: "c_{k-2} -> 0", "c_{k-1} -> 0", "c_{k-2} -> 1" and so on."""
+        names = ("c_{k-2}", "c_{k-1}", *map(str, range(NODES)))
+        return {kind: [f"{names[source]} -> {names[target]}" for source, target in EDGES] for kind in KINDS}
+
+    def nodes(self) -> list[list[int]]:
+        """Return the rows of the edges into each node; an architecture keeps two of each, in both kinds of cell."""
+        return [[row for row, (_, target) in enumerate(EDGES) if target == node + 2] for node in range(NODES)]
 
     def forward(self, images: Tensor, coefficients: Mapping[str, Tensor]) -> Tensor:
         """Return the logits for ``coefficients`` (mixing weights, not logits) of the shapes of `architecture_shape`."""

@@ -157,6 +157,17 @@ class HyperCuboid(DecisionSpace):
         graph = grid_graph(self.axes, checked_weights(self.axes, weights))
         return Architecture(self.name, path_of_nodes(graph, longest_path(graph)))
 
+    def one_hot(self, architecture: Architecture) -> dict[str, np.ndarray]:
+        """Return the weights that decode to the path: for each block [edges, operations], 1 on the path and else 0."""
+        self.check(architecture)
+        weights = {}
+        for step in path_steps(self.axes, architecture.spec):
+            table = np.zeros((len(self.axes.edges), len(self.axes.operations)), dtype=np.float32)
+            row = self.axes.edges.index((step.inputs, step.outputs))
+            table[row, self.axes.operations.index(step.operation)] = 1
+            weights[step.block.kind] = table
+        return weights
+
     def margin(self, weights: Mapping[str, np.ndarray]) -> Margin:
         """Return how far the path of `discretize` is ahead of the second best and of the mean path."""
         return path_margin(self.axes, checked_weights(self.axes, weights))

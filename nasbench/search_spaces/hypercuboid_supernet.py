@@ -98,6 +98,10 @@ class HyperCuboidSupernet(nn.Module):
         """Return the shape (edges, operations) of the coefficients of each block."""
         return dict.fromkeys(self.kinds, (len(self.edges), len(self.operations)))
 
+    def edge_labels(self) -> dict[str, list[str]]:
+        """Return the names of the rows of each block, "32 -> 64" for what reads 32 channels and writes 64."""
+        return {kind: [f"{inputs} -> {outputs}" for inputs, outputs in self.edges] for kind in self.kinds}
+
     def forward(self, images: Tensor, coefficients: Mapping[str, Tensor]) -> Tensor:
         """Return the logits for ``coefficients`` (weights, not logits) of the shapes of `architecture_shape`.
 

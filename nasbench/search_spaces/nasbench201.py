@@ -196,6 +196,12 @@ class NasBench201(DecisionSpace):
             raise BadInput(f"weights of 'cell' must be finite numbers of shape {expected}, not {edges.shape}.")
         return Architecture(self.name, tuple(OPERATIONS[int(column)] for column in edges.argmax(axis=1)))
 
+    def one_hot(self, architecture: Architecture) -> dict[str, np.ndarray]:
+        """Return the weights that decode to the cell, {"cell": [6, 5]}: a 1 for the operation of each edge, else 0."""
+        self.check(architecture)
+        columns = [OPERATIONS.index(operation) for operation in _operations(architecture)]
+        return {"cell": np.eye(len(OPERATIONS), dtype=np.float32)[columns]}
+
     def parameters(
         self,
         architecture: Architecture,

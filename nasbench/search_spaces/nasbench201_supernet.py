@@ -104,6 +104,10 @@ class NasBench201Supernet(nn.Module):
         """Return the shape (edges, operations) of the coefficients of the one kind of cell."""
         return {"cell": (len(EDGES), len(OPERATIONS))}
 
+    def edge_labels(self) -> dict[str, list[str]]:
+        """Return the names of the rows, "0 -> 1", "0 -> 2", "1 -> 2" and so on; node 0 is the input, 3 the output."""
+        return {"cell": [f"{source} -> {node}" for node, source in EDGES]}
+
     def forward(self, images: Tensor, coefficients: Mapping[str, Tensor]) -> Tensor:
         """Return the logits for ``coefficients`` (mixing weights, not logits) of the shape of `architecture_shape`."""
         shape = self.architecture_shape()["cell"]

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
-from nasbench.core.abilities import Crossing, Local
+import numpy as np
+
+from nasbench.core.abilities import Crossing, Local, Relaxable
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput
 from nasbench.core.problem import SearchTask
@@ -22,8 +25,10 @@ def check_space(
     """Sample, mutate, canonicalise, write, read, draw and build architectures; raise ContractBroken on a fault.
 
     ``task`` (default: 16x16 colour images of 10 classes) and ``size`` are what the networks are built for; ``builds``
-    of the sampled architectures are built, run forward and backward on a batch of two.
+    of the sampled architectures are built, run forward and backward on a batch of two. The supernet of a relaxable
+    space is built only where a ``size`` is given, since that of the default size may be large.
     """
+    task = task or SearchTask("check", "image", (3, 16, 16), 10, None, None, "")
     rng, again = generator(0, "check"), generator(0, "check")
     with no_global_randomness():
         for number in range(draws):
@@ -40,9 +45,9 @@ def check_space(
                 "mutate or crossover: the same generator gave another architecture; is a global random generator used?",
             )
             if number < builds:
-                _check_build(
-                    space, architecture, task or SearchTask("check", "image", (3, 16, 16), 10, None, None, ""), size
-                )
+                _check_build(space, architecture, task, size)
+            if number == 0 and isinstance(space, Relaxable) and size is not None and task.kind == "image":
+                _check_supernet(space, space.one_hot(architecture), task, size)
     many, one_by_one = space.sample_many(rng, 3), [space.sample(again) for _ in range(3)]
     require(many == one_by_one, "sample_many draws something else than sample.")
     for text in ("", "nonsense", "|~0|", "Genotype("):
@@ -76,6 +81,12 @@ def _check_one(space: SearchSpace, architecture: Architecture) -> None:
     require(len(graph) > 0, f"{name}: its graph is empty.")
     lacking = [node for node, data in graph.nodes(data=True) if "op" not in data]
     require(not lacking, f"{name}: graph nodes without the attribute 'op': {lacking}")
+    if isinstance(space, Relaxable):
+        weights = space.one_hot(architecture)
+        zeros_and_ones = all(np.isin(table, (0, 1)).all() for table in weights.values())
+        require(zeros_and_ones, f"{name}: one_hot must hold nothing but 0 and 1.")
+        found = space.discretize(weights)
+        require(found == architecture, f"{name}: discretize reads another architecture off its one_hot: {found.spec}")
 
 
 def _check_relatives(space: SearchSpace, architecture: Architecture, rng: Any) -> list[Architecture]:
@@ -118,3 +129,32 @@ def _check_build(space: SearchSpace, architecture: Architecture, task: SearchTas
     require(bool(torch.isfinite(logits).all()), f"{name}: the network's output on zeros is not finite.")
     logits.sum().backward()
     require(any(p.grad is not None for p in network.parameters()), f"{name}: no weight gets a gradient.")
+
+
+def _check_supernet(space: Relaxable, one_hot: Mapping[str, np.ndarray], task: SearchTask, size: Any) -> None:
+    """Check the supernet with uniform coefficients; ``one_hot`` are the weights of some architecture."""
+    import torch
+
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        supernet = space.relax(task, size)
+    shapes = supernet.architecture_shape()
+    given = {kind: table.shape for kind, table in one_hot.items()}
+    require(given == shapes, f"one_hot has the shapes {given}; architecture_shape says {shapes}.")
+    columns = {shape[1] for shape in shapes.values()}
+    named = len(supernet.operations)
+    require(columns == {named}, f"the supernet names {named} operations; architecture_shape says {shapes}.")
+    labels = supernet.edge_labels()
+    named_edges = {kind: len(names) for kind, names in labels.items()}
+    edges = {kind: shape[0] for kind, shape in shapes.items()}
+    require(named_edges == edges, f"edge_labels names {named_edges} edges; architecture_shape has {edges}.")
+    twice = [kind for kind, names in labels.items() if len(set(names)) < len(names)]
+    require(not twice, f"edge_labels gives two edges of {twice} the same name.")
+    uniform = {kind: torch.full(shape, 1 / shape[1], requires_grad=True) for kind, shape in shapes.items()}
+    logits = supernet(torch.zeros(BATCH, *task.input_shape), uniform)
+    found, expected = tuple(logits.shape), (BATCH, task.classes)
+    require(found == expected, f"the supernet returns {found}, not {expected}.")
+    require(bool(torch.isfinite(logits).all()), "the supernet's output on zeros is not finite.")
+    logits.sum().backward()
+    deaf = [kind for kind, value in uniform.items() if value.grad is None]
+    require(not deaf, f"the supernet's output does not depend on the coefficients of {deaf}.")

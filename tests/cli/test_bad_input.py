@@ -15,19 +15,23 @@ TABLE = ["--space", "nasbench201", "--evaluator", "table", "--evaluations", "10"
 CELL = "[" + ", ".join(["('skip_connect', 0), ('sep_conv_3', 1)"] * 4) + "]"
 GENOTYPE = f"Genotype(normal={CELL}, normal_concat=range(2, 6), reduce={CELL}, reduce_concat=range(2, 6))"
 
+EVOLUTION = ["search", "--strategy", "evolution"]
 WRONG = [
     (["search", "--space", "dart"], "unknown space 'dart'. Did you mean 'darts'?"),
     (["search", "--strategy", "evolutoin"], "Did you mean 'evolution'?"),
     (["search", "--dataset", "digit"], "unknown data set 'digit'. Did you mean 'digits'?"),
     (["search", "--evaluator", "tabel"], "Did you mean 'table'?"),
     (["search", "--recipe", "dart"], "Did you mean 'darts'?"),
-    (["search", "--set", "populaton=3"], "unknown key 'populaton'. Did you mean 'strategy.population'?"),
-    (["search", "--set", "strategy.populaton=3"], "Did you mean 'strategy.population'?"),
+    (
+        ["search", "--strategy", "evolution", "--set", "populaton=3"],
+        "unknown key 'populaton'. Did you mean 'strategy.population'?",
+    ),
+    ([*EVOLUTION, "--set", "strategy.populaton=3"], "Did you mean 'strategy.population'?"),
     (["search", "--set", "population"], "--set takes key=value"),
-    (["search", "--set", "population=many"], "strategy.population"),
-    (["search", "--set", "population=3", "--set", "population=4"], "set twice"),
-    (["search", "--set", "epochs=3"], "is a key of evaluator and recipe"),
-    (["search", "--set", "tournament=30"], "cannot exceed population"),
+    ([*EVOLUTION, "--set", "population=many"], "strategy.population"),
+    ([*EVOLUTION, "--set", "population=3", "--set", "population=4"], "set twice"),
+    (["search", "--set", "epochs=3"], "is a key of strategy and recipe"),
+    ([*EVOLUTION, "--set", "tournament=30"], "cannot exceed population"),
     (["search", "--set", "operations=shrap"], "Did you mean"),
     (["search", "--evaluations", "0"], "greater than or equal to 1"),
     (["search", "--time", "-3"], "greater than 0"),

@@ -195,6 +195,32 @@ def test_rows_that_differ_in_what_matters_are_not_ranked_together(field: str, va
     assert table.ranks == [1, 2, None]
 
 
+def test_searches_by_shared_weights_are_ranked_with_those_that_train_candidates() -> None:
+    """Their budgets are epochs and candidates; both costs are shown."""
+    shared = {"source": "shared", "fidelity": "a"}
+    rows = rows_of(
+        [
+            *runs("evolution", FAIR, fidelity="b"),
+            *runs("random", FAIR, fidelity="b"),
+            *runs("darts", GOOD, evaluations=12, **shared),
+            *runs("darts(epochs=3)", GOOD, evaluations=3, **shared),
+            *runs("other recipe", GOOD, evaluations=12, recipe_hash="recipe-b", **shared),
+            *runs("other fidelity", GOOD, fidelity="c"),
+        ]
+    )
+    ranks = {method: row["rank_mean"] for method, row in rows.items()}
+    assert ranks["darts"] == ranks["darts(epochs=3)"] == 1.5
+    assert ranks["evolution"] == ranks["random"] == 3.5
+    assert rows["darts"]["gain_over_rs"] == pytest.approx(np.mean(GOOD) - np.mean(FAIR))
+    assert rows["other recipe"]["not_comparable"].startswith("recipe_hash differs")
+    assert rows["other fidelity"]["not_comparable"].startswith("fidelity differs: c")
+    alone = rows_of(
+        [*runs("darts", GOOD, evaluations=12, **shared), *runs("sharpdarts", FAIR, evaluations=9, **shared)]
+    )
+    assert alone["darts"]["rank_mean"] == 1
+    assert "budget differs" in alone["sharpdarts"]["not_comparable"]
+
+
 def test_another_budget_or_another_unit_of_it_is_not_ranked_together() -> None:
     seconds = [result | {"budget": "60 seconds"} for result in runs("c", GOOD)]
     rows = rows_of([*runs("a", GOOD), *runs("a2", GOOD), *runs("b", FAIR, evaluations=500), *seconds])
@@ -353,7 +379,7 @@ def test_markdown_has_one_line_a_row() -> None:
     lines = to_markdown(leaderboard([*runs("a|b", GOOD), *runs("c", FAIR)])).splitlines()
     assert len(lines) == 4
     assert lines[2].startswith("| 1 | a\\|b | plain | digits | 5 | 93.00 ± 0.16 | 91.00 | +2.20 [")
-    assert json.dumps(lines[2]).count(" | ") == 10
+    assert json.dumps(lines[2]).count(" | ") == 11
 
 
 def test_importing_the_room_is_quick() -> None:

@@ -279,6 +279,26 @@ def test_discretize_ignores_shifts_and_never_changes_an_operation_because_of_non
     assert all(before[key] == after[key] for key in before.keys() & after.keys())
 
 
+@given(architectures)
+@settings(max_examples=200, deadline=None)
+def test_one_hot_weights_decode_to_their_architecture(pair: tuple[Darts, Architecture]) -> None:
+    space, architecture = pair
+    weights = space.one_hot(architecture)
+    assert space.discretize(weights) == architecture
+    for table in weights.values():
+        assert table.shape == (14, len(space.operations) + 1)
+        assert table.dtype == np.float32
+        assert (table[:, 0] == 0).all()
+        # Two edges into each node, one operation each.
+        assert [table[rows].sum() for rows in (slice(0, 2), slice(2, 5), slice(5, 9), slice(9, 14))] == [2] * 4
+        assert sorted(table.sum(axis=1)) == [0] * 6 + [1] * 8
+
+
+def test_one_hot_of_a_foreign_architecture_is_refused() -> None:
+    with pytest.raises(BadInput, match="darts-sharper"):
+        SPACES["darts"].one_hot(SPACES["sharper"].sample(np.random.default_rng(0)))
+
+
 def test_discretize_refuses_weights_of_another_shape_or_not_finite() -> None:
     space = SPACES["darts"]
     for wrong in (np.zeros((14, 7)), np.full((14, 8), np.nan)):

@@ -12,9 +12,8 @@ from torch import nn
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput
 from nasbench.core.problem import SearchTask
-from nasbench.search_spaces.darts import OPERATIONS, Darts, DartsSize
+from nasbench.search_spaces.darts import EDGES, OPERATIONS, Darts, DartsSize
 from nasbench.search_spaces.darts_network import reductions
-from nasbench.search_spaces.darts_supernet import EDGES
 
 SPACES = {name: Darts(name) for name in OPERATIONS}
 SMALL = DartsSize(channels=4, cells=3)
@@ -127,6 +126,17 @@ def test_parameters_of_supernets_at_16_channels_and_8_cells(operations: str, cou
     assert supernet.operations[0] == "none"
 
 
+def test_rows_are_named_and_grouped_by_the_node_they_lead_to() -> None:
+    supernet = SPACES["sharper"].relax(task(1, 8, 8), SMALL)
+    labels = supernet.edge_labels()
+    assert labels["normal"] == labels["reduce"]
+    assert labels["normal"][:5] == ["c_{k-2} -> 0", "c_{k-1} -> 0", "c_{k-2} -> 1", "c_{k-1} -> 1", "0 -> 1"]
+    assert labels["normal"][9:] == ["c_{k-2} -> 3", "c_{k-1} -> 3", "0 -> 3", "1 -> 3", "2 -> 3"]
+    assert supernet.nodes() == [[0, 1], [2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12, 13]]
+    for node, rows in enumerate(supernet.nodes()):
+        assert all(labels["reduce"][row].endswith(f"-> {node}") for row in rows)
+
+
 @pytest.mark.parametrize(
     ("operations", "shape"),
     [("darts", (1, 8, 8)), ("sharpsepconv-darts", (3, 7, 9)), ("sharpdarts", (3, 7, 9)), ("sharper", (1, 8, 8))],
@@ -193,16 +203,18 @@ def test_supernet_with_one_hot_coefficients_computes_the_stand_alone_cell() -> N
     network, supernet = space.build(architecture, task(3, 8, 8), size), space.relax(task(3, 8, 8), size)
     supernet.stem.load_state_dict(network.stem.state_dict())
     supernet.classifier.load_state_dict(network.classifier.state_dict())
-    coefficients = {kind: torch.zeros(shape) for kind, shape in supernet.architecture_shape().items()}
     for kind, cell, mixed in zip(supernet.kinds, network.cells, supernet.cells, strict=True):
         mixed.preprocess.load_state_dict(cell.preprocess.state_dict(), strict=False)
         for (source, target, name), operation in zip(
             space.cell_edges(architecture, kind), cell.operations, strict=True
         ):
             row, column = EDGES.index((source, target)), supernet.operations.index(name)
-            coefficients[kind][row, column] = 1.0
             mixed.edges[row].operations[column - 1].load_state_dict(operation.state_dict(), strict=False)
+    coefficients = {kind: torch.from_numpy(table) for kind, table in space.one_hot(architecture).items()}
     images = torch.randn(4, 3, 8, 8)
+    torch.testing.assert_close(supernet(images, coefficients), network(images), rtol=1e-4, atol=1e-5)
+    for module in (supernet, network):  # the running statistics of that batch are the same, too
+        module.eval()
     torch.testing.assert_close(supernet(images, coefficients), network(images), rtol=1e-4, atol=1e-5)
 
 

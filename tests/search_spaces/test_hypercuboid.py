@@ -258,6 +258,20 @@ def test_a_path_planted_in_the_weights_is_found_whatever_the_order_of_operations
             assert space.margin(weights).relative > 0.05
 
 
+@pytest.mark.parametrize("space", [SPACE, TINY, ALL_OPERATIONS], ids=lambda space: space.name)
+def test_one_hot_weights_decode_to_their_path(space: HyperCuboid) -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(20):
+        architecture = space.sample(rng)
+        weights = space.one_hot(architecture)
+        assert space.discretize(weights) == architecture
+        assert path_sum(space, weights, architecture.spec) == len(weights) == 2 * space.axes.layers
+        for table in weights.values():
+            assert table.shape == (len(space.axes.edges), len(space.axes.operations))
+            assert table.dtype == np.float32
+            assert sorted(table.flat)[-2:] == [0, 1]
+
+
 def test_equal_weights_give_the_first_path_and_no_margin() -> None:
     weights = {block.kind: np.full((16, 2), 1 / 32) for block in SPACE.axes.blocks}
     assert SPACE.format(SPACE.discretize(weights)) == "32: " + " | ".join(["S->32, S->32"] * 4)
@@ -337,6 +351,8 @@ def test_the_supernet_of_the_default_axes() -> None:
         kinds = [f"layer{layer}_stride{stride}" for layer in range(4) for stride in (1, 2)]
         assert supernet.architecture_shape() == dict.fromkeys(kinds, (16, 2))
         assert supernet.operations == (S, P)
+        labels = ["32 -> 32", "32 -> 64", "32 -> 128", "32 -> 256", "64 -> 32"]
+        assert [names[:5] for names in supernet.edge_labels().values()] == [labels] * 8
         assert supernet.edges[:5] == ((32, 32), (32, 64), (32, 128), (32, 256), (64, 32))
         assert supernet.softmax_over_block is True
         # Tensors on this device hold no numbers: a forward that read one would raise.
@@ -417,13 +433,7 @@ def test_every_weight_and_coefficient_gets_a_gradient() -> None:
 
 
 def one_hot(space: HyperCuboid, architecture: Architecture) -> dict[str, Tensor]:
-    coefficients = {}
-    for step in path_steps(space.axes, architecture.spec):
-        table = torch.zeros(len(space.axes.edges), len(space.axes.operations))
-        edge = space.axes.edges.index((step.inputs, step.outputs))
-        table[edge, space.axes.operations.index(step.operation)] = 1
-        coefficients[step.block.kind] = table
-    return coefficients
+    return {kind: torch.from_numpy(table) for kind, table in space.one_hot(architecture).items()}
 
 
 def train_norms(supernet: HyperCuboidSupernet, coefficients: dict[str, Tensor]) -> None:
@@ -466,7 +476,6 @@ def test_one_path_at_1_and_all_else_at_0_is_the_stand_alone_network() -> None:
         expected = chain_of(space, supernet, architecture)(images)
         assert expected.std(dim=0).min() > 1e-3  # the logits depend on the image
         torch.testing.assert_close(supernet(images, coefficients), expected, rtol=1e-5, atol=1e-5)
-        assert space.discretize({kind: table.numpy() for kind, table in coefficients.items()}) == architecture
         # Without leaving out what nothing leads to, the other tails would add their shifts.
         assert not torch.allclose(plain_forward(supernet, images, coefficients), expected, atol=1e-3)
 

@@ -6,6 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -273,9 +275,24 @@ def test_one_hot_coefficients_compute_the_stand_alone_network() -> None:
                 key = ".".join(["body", position, "edges", edge, "operations", str(column), *rest])
         if key in state:  # scales and shifts, 1 and 0 so far, are not
             state[key].copy_(value)
-    weights = functional.one_hot(torch.tensor([BENCHMARK_OPERATIONS.index(str(name)) for name in cell.spec]), 5)
+    coefficients = {kind: torch.from_numpy(table) for kind, table in space.one_hot(cell).items()}
     x = images((3, 8, 8), torch.float32)
-    torch.testing.assert_close(supernet(x, {"cell": weights.float()}), network(x), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(supernet(x, coefficients), network(x), rtol=1e-4, atol=1e-5)
+    for module in (supernet, network):  # the running statistics of that batch are the same, too
+        module.eval()
+    torch.testing.assert_close(supernet(x, coefficients), network(x), rtol=1e-4, atol=1e-5)
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=200, deadline=None)
+def test_one_hot_weights_of_nasbench201_decode_to_their_cell(seed: int) -> None:
+    space = NasBench201()
+    cell = space.sample(np.random.default_rng(seed))
+    weights = space.one_hot(cell)
+    assert space.discretize(weights) == cell
+    assert weights["cell"].shape == (6, 5)
+    assert weights["cell"].dtype == np.float32
+    assert weights["cell"].sum(axis=1).tolist() == [1] * 6
 
 
 def test_nasbench201_keeps_the_strongest_operation_of_an_edge_and_none_counts() -> None:
@@ -292,6 +309,7 @@ def test_wrong_input_of_the_nasbench201_supernet_is_refused() -> None:
     supernet = NasBench201().relax(task(1, 8, 8), NasBench201Size(channels=4, cells=1))
     assert supernet.architecture_shape() == {"cell": (6, 5)}
     assert supernet.operations == BENCHMARK_OPERATIONS
+    assert supernet.edge_labels() == {"cell": ["0 -> 1", "0 -> 2", "1 -> 2", "0 -> 3", "1 -> 3", "2 -> 3"]}
     with pytest.raises(BadInput, match=r"coefficients 'cell' of shape \(6, 5\)"):
         supernet(torch.randn(2, 1, 8, 8), {"cell": torch.ones(5, 6)})
     with pytest.raises(BadInput, match="images"):

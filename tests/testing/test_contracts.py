@@ -20,8 +20,11 @@ from nasbench.core.problem import SearchTask
 from nasbench.core.seeding import generator
 from nasbench.datasets.images import Images
 from nasbench.evaluators.recipe import Recipe
+from nasbench.evaluators.shared import SharedEvaluator
 from nasbench.evaluators.table import TableEvaluator
 from nasbench.evaluators.train import TrainEvaluator
+from nasbench.experiments.config import needs_shared_weights
+from nasbench.networks.shared_weights import SharedWeights
 from nasbench.search_spaces.darts import OPERATIONS, Darts, DartsSize
 from nasbench.search_spaces.hypercuboid import HyperCuboidSize
 from nasbench.search_spaces.nasbench201 import NasBench201, NasBench201Size
@@ -56,6 +59,11 @@ def random_images(count: int, seed: int) -> Images:
 SMALL_TASK = SearchTask("pixels", "image", (3, 8, 8), 4, random_images(32, 0), random_images(32, 1), "pixels")
 
 
+def trains_supernet(name: str) -> bool:
+    """Whether a strategy needs weights to share; tests/strategies/differentiable holds those to their contract."""
+    return needs_shared_weights(resolve("strategy", name, STRATEGIES))
+
+
 def some(space: DecisionSpace, count: int) -> list[Architecture]:
     rng = generator(0, "contracts")
     return [space.sample(rng) for _ in range(count)]
@@ -64,7 +72,7 @@ def some(space: DecisionSpace, count: int) -> list[Architecture]:
 # -- what the package brings along -----------------------------------------------------------------------------------
 def test_no_built_in_is_forgotten_here() -> None:
     assert VARIANTS.keys() == SPACES.keys()
-    assert {"table", "train"} == EVALUATORS.keys()
+    assert {"shared", "table", "train"} == EVALUATORS.keys()
 
 
 @pytest.mark.parametrize(
@@ -81,7 +89,7 @@ def test_every_space_keeps_the_contract(name: str, settings: dict[str, Any], siz
 
 
 @pytest.mark.parametrize("space", SPACES)
-@pytest.mark.parametrize("name", STRATEGIES)
+@pytest.mark.parametrize("name", [name for name in STRATEGIES if not trains_supernet(name)])
 def test_every_strategy_keeps_the_contract_on_every_space(name: str, space: str) -> None:
     check_strategy(resolve("strategy", name, STRATEGIES), space=resolve("space", space, SPACES)(), evaluations=45)
 
@@ -95,6 +103,17 @@ def test_the_table_evaluator_keeps_the_contract(table) -> None:
 @pytest.mark.parametrize("space", [NasBench201(), Darts("sharper")], ids=lambda space: space.name)
 def test_the_training_evaluator_keeps_the_contract(space: DecisionSpace) -> None:
     check_evaluator(TrainEvaluator(space, SMALL_TASK, TINY), some(space, 3))
+
+
+@pytest.mark.parametrize(
+    ("space", "size"),
+    [(NasBench201(), NasBench201Size(channels=2, cells=1)), (Darts(), DartsSize(channels=2, cells=1))],
+    ids=["nasbench201", "darts"],
+)
+def test_the_shared_evaluator_keeps_the_contract(space: Any, size: Any) -> None:
+    shared = SharedWeights(space.relax(SMALL_TASK, size))
+    shared.version = 4
+    check_evaluator(SharedEvaluator(space, SMALL_TASK, TINY, None, shared), some(space, 3))
 
 
 # -- broken spaces ---------------------------------------------------------------------------------------------------

@@ -7,8 +7,16 @@ the cosine itself, its limit; a larger power falls faster early and slower late.
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 from nasbench.core.errors import BadInput
+
+
+class Moment(NamedTuple):
+    """Where in the search an epoch is: the share of it done, 0 to 1, and the rate with which the weights learn."""
+
+    progress: float
+    learning_rate: float
 
 
 def cosine_power(step: int, total: int, high: float, low: float, power: float) -> float:

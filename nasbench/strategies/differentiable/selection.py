@@ -9,7 +9,8 @@ the architecture by the rule of the space, since what was not chosen is 0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,8 +18,6 @@ from torch import Tensor
 Coefficients = Mapping[str, Tensor]
 Accuracy = Callable[[Coefficients], float]
 """The validation accuracy of the supernet with these coefficients."""
-Tune = Callable[[Coefficients], None]
-"""Trains the weights of the supernet on with these coefficients; called after each round of decisions."""
 
 
 def best_operation(
@@ -43,64 +42,96 @@ def best_inputs(
     return remaining
 
 
-def select_operations(
-    weights: Coefficients,
-    accuracy: Accuracy,
-    generator: torch.Generator,
-    *,
-    candidates: Sequence[int] | None = None,
-    tune: Tune | None = None,
-) -> dict[str, Tensor]:
-    """Decide the operation of every edge, in random order; return one-hot coefficients.
+class PerturbationSelection:
+    """Decides the operation of every edge, then the inputs of every node, one round at a time.
 
-    A round decides one edge of each kind of cell, then tunes. ``candidates`` are the columns that may be chosen
-    (default: all); a space whose architectures cannot hold ``none`` leaves that column out.
+    A round decides one edge of each kind of cell, or, when all edges are decided, one node of each kind. The supernet
+    is tuned between rounds, by the caller. A selection that is restored after any round goes on to the same result.
     """
-    decided = {kind: tensor.detach().clone() for kind, tensor in weights.items()}
-    for kinds in _rounds({kind: len(tensor) for kind, tensor in weights.items()}, generator):
-        for kind, edge in kinds:
-            columns = range(decided[kind].shape[1]) if candidates is None else candidates
-            column = best_operation(decided, kind, edge, accuracy, columns)
-            decided[kind][edge] = 0
-            decided[kind][edge, column] = 1
-        if tune is not None:
-            tune(decided)
-    return decided
+
+    def __init__(
+        self,
+        weights: Coefficients,
+        generator: torch.Generator,
+        *,
+        candidates: Sequence[int] | None = None,
+        nodes: Sequence[Sequence[int]] | None = None,
+        keep: int = 2,
+    ) -> None:
+        """Start from ``weights``, the coefficients of the trained supernet; draw the order of edges and of nodes.
+
+        ``candidates`` are the columns that may be chosen (default: all); a space whose architectures cannot hold
+        ``none`` leaves that column out. ``nodes`` lists the edges (rows) into each node, the same for all kinds of
+        cell; ``keep`` of each remain. Without ``nodes`` every edge remains.
+        """
+        self._decided = {kind: tensor.detach().clone() for kind, tensor in weights.items()}
+        self._candidates = candidates
+        self._crowded = [list(edges) for edges in nodes or () if len(edges) > keep]
+        self._keep = keep
+        self._edge_order = {kind: _order(len(tensor), generator) for kind, tensor in weights.items()}
+        self._node_order = {kind: _order(len(self._crowded), generator) for kind in weights}
+        self._position = 0
+
+    @property
+    def rounds(self) -> int:
+        """The number of rounds from the first to the last."""
+        return self._edge_rounds + len(self._crowded)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all is decided."""
+        return self._position >= self.rounds
+
+    @property
+    def decided(self) -> dict[str, Tensor]:
+        """The present coefficients: of undecided edges the weights, of decided ones a single 1, of dropped ones 0."""
+        return dict(self._decided)
+
+    def step(self, accuracy: Accuracy) -> None:
+        """Do one round; later kinds see what it has decided for earlier ones. Must not be called when finished.
+
+        Nothing changes if ``accuracy`` raises.
+        """
+        assert not self.finished, "all is decided"
+        result = {kind: tensor.clone() for kind, tensor in self._decided.items()}
+        for kind in result:
+            if self._position >= self._edge_rounds:
+                edges = self._crowded[self._node_order[kind][self._position - self._edge_rounds]]
+                kept = best_inputs(result, kind, edges, accuracy, self._keep)
+                result[kind][[edge for edge in edges if edge not in kept]] = 0
+            elif self._position < len(self._edge_order[kind]):
+                edge = self._edge_order[kind][self._position]
+                columns = range(result[kind].shape[1]) if self._candidates is None else self._candidates
+                column = best_operation(result, kind, edge, accuracy, columns)
+                result[kind][edge] = 0
+                result[kind][edge, column] = 1
+        self._decided = result
+        self._position += 1
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the orders, the position in them and what is decided."""
+        return {
+            "edge_order": {kind: list(order) for kind, order in self._edge_order.items()},
+            "node_order": {kind: list(order) for kind, order in self._node_order.items()},
+            "position": self._position,
+            "decided": {kind: tensor.clone() for kind, tensor in self._decided.items()},
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where the selection was that returned this state, on the device of this one's coefficients."""
+        self._edge_order = {kind: list(order) for kind, order in state["edge_order"].items()}
+        self._node_order = {kind: list(order) for kind, order in state["node_order"].items()}
+        self._position = int(state["position"])
+        self._decided = {kind: tensor.clone().to(self._decided[kind]) for kind, tensor in state["decided"].items()}
+
+    @property
+    def _edge_rounds(self) -> int:
+        return max(map(len, self._edge_order.values()), default=0)
 
 
-def select_inputs(
-    decided: Coefficients,
-    nodes: Sequence[Sequence[int]],
-    accuracy: Accuracy,
-    generator: torch.Generator,
-    *,
-    keep: int = 2,
-    tune: Tune | None = None,
-) -> dict[str, Tensor]:
-    """Keep the best ``keep`` edges into every node, nodes in random order; return the coefficients, others zero.
-
-    ``nodes`` lists the edges (rows) into each node, the same for all kinds of cell. A round decides one node of each
-    kind, then tunes.
-    """
-    result = {kind: tensor.detach().clone() for kind, tensor in decided.items()}
-    crowded = [edges for edges in nodes if len(edges) > keep]
-    for kinds in _rounds(dict.fromkeys(result, len(crowded)), generator):
-        for kind, node in kinds:
-            kept = best_inputs(result, kind, crowded[node], accuracy, keep)
-            result[kind][[edge for edge in crowded[node] if edge not in kept]] = 0
-        if tune is not None:
-            tune(result)
-    return result
-
-
-def _rounds(counts: Mapping[str, int], generator: torch.Generator) -> Iterator[list[tuple[str, int]]]:
-    """Yield lists of (kind, index), each index of each kind once and in random order, one of each kind at a time."""
-    orders = {
-        kind: torch.randperm(count, generator=generator, device=generator.device).tolist()
-        for kind, count in counts.items()
-    }
-    for position in range(max(counts.values(), default=0)):
-        yield [(kind, order[position]) for kind, order in orders.items() if position < len(order)]
+def _order(count: int, generator: torch.Generator) -> list[int]:
+    order: list[int] = torch.randperm(count, generator=generator, device=generator.device).tolist()
+    return order
 
 
 def _without(coefficients: Coefficients, kind: str, position: tuple[int, ...]) -> dict[str, Tensor]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from nasbench.search_spaces.darts import Darts
-from nasbench.strategies.differentiable.selection import best_inputs, best_operation, select_inputs, select_operations
+from nasbench.search_spaces.nasbench201 import NasBench201
+from nasbench.strategies.differentiable.selection import PerturbationSelection, best_inputs, best_operation
 
 NODES = [[0, 1], [2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12, 13]]
 """The edges into each node of a DARTS cell."""
@@ -22,6 +25,14 @@ def generator(seed: int = 0) -> torch.Generator:
 def uniform(**shapes: tuple[int, int]) -> dict[str, Tensor]:
     """Return the weights of alpha = 0."""
     return {kind: torch.zeros(shape).softmax(dim=-1) for kind, shape in shapes.items()}
+
+
+def selected(weights: Mapping[str, Tensor], accuracy: Any, seed: int = 0, **settings: Any) -> dict[str, Tensor]:
+    """Return what a whole selection decides."""
+    selection = PerturbationSelection(weights, generator(seed), **settings)
+    while not selection.finished:
+        selection.step(accuracy)
+    return selection.decided
 
 
 class Worth:
@@ -57,28 +68,31 @@ def test_ties_go_to_the_first_operation_and_the_first_edges() -> None:
 def test_every_edge_ends_with_the_operation_that_was_worth_most() -> None:
     accuracy = Worth(normal=(14, 8), reduce=(14, 8))
     weights = uniform(normal=(14, 8), reduce=(14, 8))
-    tuned: list[int] = []
-    decided = select_operations(
-        weights, accuracy, generator(), tune=lambda c: tuned.append(sum(int((t == 1).sum()) for t in c.values()))
-    )
+    selection = PerturbationSelection(weights, generator())
+    ones: list[int] = []
+    while not selection.finished:
+        selection.step(accuracy)
+        ones.append(sum(int((table == 1).sum()) for table in selection.decided.values()))
+    decided = selection.decided
     for kind in ("normal", "reduce"):
         assert torch.equal(decided[kind], torch.eye(8)[accuracy.worth[kind].argmax(dim=1)])
         assert torch.equal(weights[kind], torch.full((14, 8), 1 / 8))
     assert len(accuracy.asked) == 2 * 14 * 8
-    assert tuned == list(range(2, 29, 2))  # after each round one more edge of both kinds is decided
+    assert ones == list(range(2, 29, 2))  # after each round one more edge of both kinds is decided
+    assert selection.rounds == 14
 
 
 def test_columns_left_out_are_never_removed_and_never_chosen() -> None:
     accuracy = Worth(cell=(6, 5))
     accuracy.worth["cell"][:, 0] = 9
-    decided = select_operations(uniform(cell=(6, 5)), accuracy, generator(), candidates=[1, 2, 3, 4])
+    decided = selected(uniform(cell=(6, 5)), accuracy, candidates=[1, 2, 3, 4])
     assert decided["cell"].argmax(dim=1).tolist() == (accuracy.worth["cell"][:, 1:].argmax(dim=1) + 1).tolist()
     assert len(accuracy.asked) == 6 * 4
 
 
 def edge_order(seed: int) -> list[int]:
     accuracy = Worth(cell=(6, 5))
-    select_operations(uniform(cell=(6, 5)), accuracy, generator(seed))
+    selected(uniform(cell=(6, 5)), accuracy, seed)
     # Of the five questions about an edge, the first removes column 0 of that edge alone among the undecided ones.
     return [
         next(edge for edge in range(6) if asked["cell"][edge, 0] == 0 and asked["cell"][edge, 1] == pytest.approx(0.2))
@@ -99,7 +113,7 @@ def test_later_decisions_see_earlier_ones() -> None:
         cell = coefficients["cell"]
         return float((cell[:, 1] > 0).any()) + 0.01 * float((cell[:, 0] > 0).sum())
 
-    decided = select_operations(uniform(cell=(2, 2)), accuracy, generator())
+    decided = selected(uniform(cell=(2, 2)), accuracy)
     assert sorted(decided["cell"].argmax(dim=1).tolist()) == [0, 1]
 
 
@@ -119,10 +133,14 @@ def test_selected_coefficients_decode_to_the_selected_architecture() -> None:
     shape = (14, len(space.operations) + 1)
     accuracy = Worth(normal=shape, reduce=shape)
     weights = uniform(normal=shape, reduce=shape)
-    decided = select_operations(weights, accuracy, generator(), candidates=range(1, shape[1]))
-    tuned: list[int] = []
-    final = select_inputs(decided, NODES, accuracy, generator(), tune=lambda _: tuned.append(1))
-    assert len(tuned) == 3  # the first node has two inputs only
+    selection = PerturbationSelection(weights, generator(), candidates=range(1, shape[1]), nodes=NODES)
+    assert selection.rounds == 14 + 3  # the first node has two inputs only
+    for _ in range(14):
+        selection.step(accuracy)
+    decided = selection.decided
+    while not selection.finished:
+        selection.step(accuracy)
+    final = selection.decided
 
     expected: list[object] = []
     for kind in ("normal", "reduce"):
@@ -138,5 +156,79 @@ def test_selected_coefficients_decode_to_the_selected_architecture() -> None:
 
 def test_kinds_with_different_numbers_of_edges() -> None:
     accuracy = Worth(small=(2, 3), large=(5, 3))
-    decided = select_operations(uniform(small=(2, 3), large=(5, 3)), accuracy, generator())
+    decided = selected(uniform(small=(2, 3), large=(5, 3)), accuracy)
     assert all(torch.equal(decided[k], torch.eye(3)[accuracy.worth[k].argmax(dim=1)]) for k in decided)
+
+
+def test_without_nodes_every_edge_stays_and_may_be_none() -> None:
+    space, accuracy = NasBench201(), Worth(cell=(6, 5))
+    decided = selected(uniform(cell=(6, 5)), accuracy)
+    cell = space.discretize({"cell": decided["cell"].numpy()})
+    assert {kind: torch.from_numpy(table).tolist() for kind, table in space.one_hot(cell).items()} == {
+        "cell": decided["cell"].tolist()
+    }
+    accuracy.worth["cell"][4, 0] = 9
+    assert space.discretize({"cell": selected(uniform(cell=(6, 5)), accuracy)["cell"].numpy()}).spec[4] == "none"
+
+
+# -- killed and resumed ----------------------------------------------------------------------------------------------
+def darts_selection(seed: int) -> PerturbationSelection:
+    return PerturbationSelection(
+        uniform(normal=(14, 8), reduce=(14, 8)), generator(seed), candidates=range(1, 8), nodes=NODES
+    )
+
+
+@pytest.mark.parametrize("killed_after", [0, 1, 6, 14, 15, 17])
+def test_a_selection_goes_on_after_any_round_as_if_it_had_not_stopped(killed_after: int) -> None:
+    accuracy = Worth(normal=(14, 8), reduce=(14, 8))
+    whole = darts_selection(1)
+    while not whole.finished:
+        whole.step(accuracy)
+    asked = accuracy.asked
+
+    accuracy.asked = []
+    first = darts_selection(1)
+    for _ in range(killed_after):
+        first.step(accuracy)
+    file = io.BytesIO()
+    torch.save(first.state_dict(), file)
+    file.seek(0)
+    second = darts_selection(2)  # another order, which the state replaces
+    second.load_state_dict(torch.load(file, weights_only=True))
+    assert second.finished == (killed_after == 17)
+    while not second.finished:
+        second.step(accuracy)
+
+    assert all(torch.equal(second.decided[kind], table) for kind, table in whole.decided.items())
+    assert len(accuracy.asked) == len(asked)
+    for a, b in zip(accuracy.asked, asked, strict=True):
+        assert all(torch.equal(a[kind], b[kind]) for kind in b)
+
+
+def test_a_state_does_not_change_with_the_selection_it_was_taken_from() -> None:
+    accuracy = Worth(cell=(6, 5))
+    selection = PerturbationSelection(uniform(cell=(6, 5)), generator())
+    state, before = selection.state_dict(), selection.decided
+    selection.step(accuracy)
+    assert torch.equal(state["decided"]["cell"], torch.full((6, 5), 0.2))
+    assert torch.equal(before["cell"], torch.full((6, 5), 0.2))
+    assert state["position"] == 0
+    other = PerturbationSelection(uniform(cell=(6, 5)), generator(5))
+    other.load_state_dict(state)
+    other.step(accuracy)
+    assert torch.equal(other.decided["cell"], selection.decided["cell"])
+
+
+def test_a_round_that_fails_changes_nothing() -> None:
+    weights, accuracy = uniform(normal=(3, 2), reduce=(3, 2)), Worth(normal=(3, 2), reduce=(3, 2))
+    selection = PerturbationSelection(weights, generator())
+
+    def failing(coefficients: Mapping[str, Tensor]) -> float:
+        if len(accuracy.asked) == 3:  # in the second kind, when the first has been decided
+            raise RuntimeError("out of memory")
+        return accuracy(coefficients)
+
+    with pytest.raises(RuntimeError, match="out of memory"):
+        selection.step(failing)
+    assert all(torch.equal(selection.decided[kind], table) for kind, table in weights.items())
+    assert selection.state_dict()["position"] == 0
