@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-KILLS = 20
+KILLS = {"table": 20, "training": 20, "supernet": 10}
 # Loading these takes longer than the searches: the server that the processes are forked from loads them once.
 PRELOADED = [
     *(
@@ -27,6 +27,7 @@ PRELOADED = [
     *("nasbench.protocol.table_judge", "nasbench.protocol.training_judge", "nasbench.evaluators.train"),
     *("nasbench.datasets.splits", "nasbench.datasets.digits", "nasbench.search_spaces.nasbench201_network"),
     *("nasbench.strategies.evolution", "nasbench.evaluators.table", "nasbench.reports.run_report"),
+    *("nasbench.strategies.differentiable.training", "nasbench.evaluators.shared", "torch.func"),
 ]
 TABLE = ["--space", "nasbench201", "--evaluator", "table", "--dataset", "cifar100", "--evaluations", "4000"]
 TRAINING = [
@@ -35,6 +36,12 @@ TRAINING = [
     *("--set", "recipe.epochs=1", "--set", "recipe.warmup_epochs=0", "--set", "recipe.channels=2"),
     *("--set", "recipe.cells=1"),
 ]
+SUPERNET = [
+    *("--space", "nasbench201", "--strategy", "sharpdarts", "--evaluations", "4", "--set", "strategy.batch_size=128"),
+    *("--seeds", "1", "--baseline-size", "2", "--set", "recipe.epochs=1", "--set", "recipe.warmup_epochs=0"),
+    *("--set", "recipe.channels=2", "--set", "recipe.cells=1"),
+]
+ARGUMENTS = {"table": TABLE, "training": TRAINING, "supernet": SUPERNET}
 
 
 def work(folder: str, cache: str, arguments: list[str]) -> None:
@@ -71,32 +78,33 @@ def finish(folder: Path, arguments: list[str]) -> float:
     return time.monotonic() - started
 
 
-def timeless(folder: Path) -> tuple[bytes, dict, bytes]:
-    """Return ledger, result and weights, without what depends on the clock."""
+def timeless(folder: Path) -> tuple[bytes, dict, bytes, bytes]:
+    """Return ledger, result, weights and the course of a relaxation, without what depends on the clock."""
     ledger = re.sub(rb'"seconds":[^,}]+', b"", (folder / "run" / "evaluations.jsonl").read_bytes())
     result = json.loads((folder / "run" / "result.json").read_text())
     for place in (result, result["final"], result["baseline"]):
         place.pop("seconds")
     result.pop("costs")
-    weights = folder / "run" / "model.safetensors"
-    return ledger, result, weights.read_bytes() if weights.exists() else b""
+    files = (folder / "run" / name for name in ("model.safetensors", "relaxation.json"))
+    weights, relaxation = (file.read_bytes() if file.exists() else b"" for file in files)
+    return ledger, result, weights, relaxation
 
 
-@pytest.mark.parametrize("kind", ["table", "training"])
-def test_killed_twenty_times_and_resumed_equals_undisturbed(
+@pytest.mark.parametrize("kind", KILLS)
+def test_killed_many_times_and_resumed_equals_undisturbed(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     if kind == "table":
         request.getfixturevalue("table")
-    arguments = TABLE if kind == "table" else TRAINING
+    arguments = ARGUMENTS[kind]
     finish(tmp_path / "warm", arguments)  # starts the server and decodes nothing that the next would be spared
     seconds = finish(tmp_path / "whole", arguments)
     expected = timeless(tmp_path / "whole")
     rng, kills, attempt = random.Random(0), 0, 0
-    while kills < KILLS:
+    while kills < KILLS[kind]:
         attempt += 1
         folder = tmp_path / f"killed{attempt}"
-        while kills < KILLS:
+        while kills < KILLS[kind]:
             process = start(folder, arguments)
             process.join(rng.uniform(0.02, 0.6) * seconds)
             if process.exitcode is not None:

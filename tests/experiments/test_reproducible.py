@@ -17,18 +17,26 @@ from nasbench.tables.nasbench201 import ACCURACY_FILE
 PROGRAM = "import json, sys; from nasbench.cli.main import run; sys.exit(max(map(run, json.loads(sys.argv[1]))))"
 STRATEGIES = ("random", "evolution", "local-search")
 TABLE = ["--space", "nasbench201", "--evaluator", "table", "--dataset", "cifar100", "--evaluations", "300"]
+SMALL = [
+    *("--baseline-size", "2", "--set", "recipe.epochs=1", "--set", "recipe.warmup_epochs=0"),
+    *("--set", "recipe.channels=2", "--set", "recipe.cells=1"),
+]
 TRAINING = [
     *("--space", "nasbench201", "--strategy", "evolution", "--evaluations", "4", "--seeds", "2"),
-    *("--baseline-size", "2", "--set", "population=2", "--set", "tournament=2"),
-    *("--set", "recipe.epochs=1", "--set", "recipe.warmup_epochs=0", "--set", "recipe.channels=2"),
-    *("--set", "recipe.cells=1"),
+    *SMALL,
+    *("--set", "population=2", "--set", "tournament=2"),
+]
+SUPERNET = [
+    *("--space", "nasbench201", "--strategy", "sharpdarts", "--evaluations", "2", "--set", "strategy.batch_size=128"),
+    *("--seeds", "2"),
+    *SMALL,
 ]
 
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Two folders with the same searches, each of a fresh process with another hash seed and a cache of its own."""
-    searches = {"training": TRAINING}
+    searches = {"training": TRAINING, "supernet": SUPERNET}
     if Path(os.environ.get("NASBENCH_DATA", ""), ACCURACY_FILE).exists():
         searches |= {name: [*TABLE, "--strategy", name] for name in STRATEGIES}
     commands = [["search", *arguments, "--seed", "4", "--out", name] for name, arguments in searches.items()]
@@ -63,7 +71,7 @@ def timeless_result(run: Path) -> dict:
     return result
 
 
-@pytest.mark.parametrize("name", [*STRATEGIES, "training"])
+@pytest.mark.parametrize("name", [*STRATEGIES, "training", "supernet"])
 def test_the_same_seed_gives_the_same_ledger_and_result(
     name: str, runs: tuple[Path, Path], request: pytest.FixtureRequest
 ) -> None:
@@ -71,7 +79,7 @@ def test_the_same_seed_gives_the_same_ledger_and_result(
         request.getfixturevalue("table")
     one, two = (folder / name for folder in runs)
     assert timeless_ledger(one) == timeless_ledger(two)
-    assert len(timeless_ledger(one).splitlines()) == (4 if name == "training" else 300)
+    assert len(timeless_ledger(one).splitlines()) == (4 if name in ("training", "supernet") else 300)
     assert timeless_result(one) == timeless_result(two)
 
 
