@@ -36,21 +36,28 @@ def draw_grid(space: HyperCuboid, weights: Weights, path: Path) -> None:
     """
     if path.suffix.lower() not in (".svg", ".png"):
         raise BadInput(f"cannot draw to '{path}': the name must end in .svg or .png.")
-    tables = checked_weights(space.axes, weights)
-    title = f"Weighted grid of space {space.name}"
-    with figures.figure_style():
-        figure = grid_figure(space, tables, title)
-        if path.suffix.lower() == ".svg":
-            data = figures.svg_text(figure, title).encode()
-        else:
-            data = figures.png_bytes(figure, title)
+    if path.suffix.lower() == ".svg":
+        data = grid_svg(space, weights).encode()
+    else:
+        with figures.figure_style():
+            data = figures.png_bytes(grid_figure(space, checked_weights(space.axes, weights)), _title(space))
     try:
         write_atomically(path, data)
     except OSError as error:
         raise BadInput(f"cannot write to {path}: {error.strerror}.") from error
 
 
-def grid_figure(space: HyperCuboid, weights: dict[str, np.ndarray], title: str) -> Figure:
+def grid_svg(space: HyperCuboid, weights: Weights) -> str:
+    """Return the picture as SVG text. Raises BadInput for weights of another shape."""
+    with figures.figure_style():
+        return figures.svg_text(grid_figure(space, checked_weights(space.axes, weights)), _title(space))
+
+
+def _title(space: HyperCuboid) -> str:
+    return f"Weighted grid of space {space.name}"
+
+
+def grid_figure(space: HyperCuboid, weights: dict[str, np.ndarray]) -> Figure:
     """Return the figure; call it inside `figures.figure_style`."""
     axes, chosen = space.axes, space.discretize(weights).spec
     steps = path_steps(axes, chosen)
@@ -84,7 +91,7 @@ def grid_figure(space: HyperCuboid, weights: dict[str, np.ndarray], title: str) 
             _node(canvas, x, y, str(channels), on_path=channels == channels_on_path)
     _node(canvas, ends[0], middle, "image", on_path=True)
     _node(canvas, ends[1], middle, "class", on_path=True)
-    canvas.text(MARGIN, 0.32, title, fontsize=13, fontweight="bold", va="center")
+    canvas.text(MARGIN, 0.32, _title(space), fontsize=13, fontweight="bold", va="center")
     _write_legend(canvas, space, space.margin(weights), lowest + BELOW)
     return figure
 

@@ -30,8 +30,9 @@ LISTED = 12
 def write_run_report(run_folder: Path, space: SearchSpace) -> None:
     """Write ``architecture.svg``, ``curve.svg``, ``baseline.svg`` and ``report.html`` into a finished run's folder.
 
-    A differentiable search that left ``relaxation.json`` also gets ``weights.svg`` and ``regularity.svg``. The same
-    files give the same bytes. Raises BadInput if the run is not finished or a file cannot be read or written.
+    A differentiable search that left ``relaxation.json`` also gets ``weights.svg`` and ``regularity.svg``, and of the
+    HyperCuboid ``grid.svg``. The same files give the same bytes. Raises BadInput if the run is not finished or a file
+    cannot be read or written.
     """
     from nasbench.reports.drawing import draw_architecture
     from nasbench.reports.plots import baseline_distribution, search_curve
@@ -44,7 +45,7 @@ def write_run_report(run_folder: Path, space: SearchSpace) -> None:
     rows = [record for record in records if "id" in record]
     try:
         pictures = {"curve": search_curve(result, rows), "baseline": baseline_distribution(result)}
-        pictures |= relaxation_pictures(run_folder / "relaxation.json", records)
+        pictures |= relaxation_pictures(space, run_folder / "relaxation.json", records)
         drawing = None
         if result["architecture_spec"] is not None:
             picture = run_folder / "architecture.svg"
@@ -60,9 +61,14 @@ def write_run_report(run_folder: Path, space: SearchSpace) -> None:
         raise BadInput(f"cannot write to {run_folder}: {error.strerror}.") from error
 
 
-def relaxation_pictures(path: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return "weights" and "regularity" as SVG text; nothing of a run without such weights or learning units."""
+def relaxation_pictures(space: SearchSpace, path: Path, records: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return "weights", "regularity" and, of a HyperCuboid, "grid" as SVG text.
+
+    There are none of a run without such weights or learning units.
+    """
+    from nasbench.reports.grid_drawing import grid_svg
     from nasbench.reports.relaxation_plots import operation_weights, read_relaxation, regularity
+    from nasbench.search_spaces.hypercuboid import HyperCuboid
 
     if not path.exists():
         return {}
@@ -70,7 +76,11 @@ def relaxation_pictures(path: Path, records: Sequence[Mapping[str, Any]]) -> dic
     epochs = len(next(iter(relaxation["weights"].values())))
     if epochs == 0 or not any(record.get("part") == "strategy" for record in records):
         return {}
-    return {"weights": operation_weights(relaxation), "regularity": regularity(records)}
+    pictures = {"weights": operation_weights(relaxation), "regularity": regularity(records)}
+    if isinstance(space, HyperCuboid):
+        last = {kind: np.array(weights[-1]) for kind, weights in relaxation["weights"].items()}
+        pictures["grid"] = grid_svg(space, last)
+    return pictures
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:

@@ -119,3 +119,14 @@ def test_a_terminal_shows_the_weights_while_they_move(monkeypatch: pytest.Monkey
         step(1, "unit 1")
         reporter.show("0 -> 1   none 20   >skip 80")
     assert ">skip 80" in screen.getvalue()
+
+
+def test_grid_search_leaves_a_drawing_of_the_weighted_grid(cli) -> None:
+    small = [*SMALL[2:8], "--set", "recipe.epochs=1", "--set", "recipe.warmup_epochs=0"]
+    grid = ["--space", "hypercuboid", "--set", "layers=1", "--set", "widths=2,4", "--set", "strategy.batch_size=240"]
+    said = cli("search", *grid, *small, "--strategy", "dhgs", "--out", "run", "--json")
+    assert said.code == 0, said.err
+    course = json.loads(Path("run/relaxation.json").read_text())
+    assert list(course["weights"]) == ["layer0_stride1", "layer0_stride2"]
+    assert "Weighted grid" in Path("run/grid.svg").read_text()
+    assert Path("run/report.html").read_text().count("<figure>") >= 5

@@ -37,7 +37,7 @@ def weights_of(space: HyperCuboid, seed: int = 0) -> dict[str, np.ndarray]:
 
 def drawn(space: HyperCuboid, weights: dict[str, np.ndarray]) -> Figure:
     with figures.figure_style():
-        return grid_figure(space, weights, "title")
+        return grid_figure(space, weights)
 
 
 def words(figure: Figure) -> list[str]:
