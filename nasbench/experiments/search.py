@@ -17,6 +17,7 @@ from nasbench.core.progress import Progress
 from nasbench.core.run_directory import RunDirectory, open_run, require_same
 from nasbench.distributed.workers import worker_pool
 from nasbench.experiments.assemble import Parts
+from nasbench.experiments.config import needs_shared_weights
 from nasbench.experiments.environment import describe_environment
 from nasbench.experiments.live import view_of_learning
 from nasbench.experiments.reporter import Reporter
@@ -123,7 +124,7 @@ def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Rep
             step(done(progress), f"unit {unit.unit + 1}, {unit.seconds:.1f} s")
             reporter.show(view_of_learning(parts, unit))
 
-        if parts.shared is not None and workers > 1:
+        if needs_shared_weights(parts.evaluator) and workers > 1:
             reporter.note("shared weights change while searching: candidates are scored in this process")
             workers = 0
         with worker_pool(parts.evaluator, workers) as evaluate_many:
