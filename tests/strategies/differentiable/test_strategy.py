@@ -21,6 +21,7 @@ from nasbench.core.seeding import generator
 from nasbench.core.state import load_state, save_state
 from nasbench.search_spaces.darts import Darts, DartsSize
 from nasbench.search_spaces.hypercuboid import HyperCuboid, HyperCuboidSize
+from nasbench.strategies.differentiable.schedule import Moment
 from nasbench.strategies.differentiable.stopping import EigenvalueStop
 from nasbench.testing.contract import no_global_randomness
 
@@ -122,6 +123,16 @@ def test_alpha_is_in_no_optimiser_of_weights_and_in_no_clipping() -> None:
 def test_the_second_order_is_another_gradient() -> None:
     first, second = run("darts")[0], run("darts", order=2)[0]
     assert not torch.equal(first._training.alpha["cell"], second._training.alpha["cell"])
+
+
+def test_without_a_rate_of_the_weights_both_orders_take_the_same_steps() -> None:
+    still = Moment(0.0, 0.0)
+    alphas = []
+    for order in (1, 2):
+        _, strategy, _, _ = parts("darts", order=order)
+        strategy._training.bilevel_epoch(still, seed=1)
+        alphas.append(strategy._training.alpha["cell"].detach())
+    torch.testing.assert_close(alphas[0], alphas[1], rtol=0, atol=1e-4)
 
 
 def test_selection_decides_every_edge_in_units_and_tunes_between() -> None:
