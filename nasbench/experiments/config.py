@@ -127,10 +127,10 @@ def default_strategy(space: Any, evaluator: str | None) -> str:
 
 
 def default_evaluations(recipe: Recipe | None, trains_supernet: bool) -> int:
-    """Return the budget used if none is given; of a supernet, whose evaluation is an epoch, 1.5 times the recipe's."""
+    """Return the budget used if none is given; of a supernet, whose evaluation is an epoch, 3 times the recipe's."""
     if recipe is None:
         return DEFAULT_LOOK_UPS
-    return min(max(2, round(1.5 * recipe.epochs)), LONGEST_DEFAULT_SEARCH) if trains_supernet else DEFAULT_TRAININGS
+    return min(3 * recipe.epochs, LONGEST_DEFAULT_SEARCH) if trains_supernet else DEFAULT_TRAININGS
 
 
 def needs_shared_weights(part: Any) -> bool:

@@ -7,7 +7,8 @@ In that order torch adds up all pixels of a channel one after another in float32
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -44,6 +45,30 @@ def normalise(x: Tensor, norm: nn.BatchNorm2d, coefficient: Tensor | None = None
     return result
 
 
+def normalise_together(x: Tensor, norms: Sequence[nn.BatchNorm2d], coefficients: Tensor | None = None) -> Tensor:
+    """Return [norms, C, N, H, W]: ``norms[i]`` of the dense maps ``x[i]`` [C, N, H, W], as one norm of many channels.
+
+    The norms have no scale and shift. As in `normalise`, ``coefficients`` [norms] multiply their outputs.
+    """
+    first, (count, channels) = norms[0], x.shape[:2]
+    assert first.momentum is not None and not first.affine
+    rows = x.view(1, count * channels, -1)
+    scale = None if coefficients is None else coefficients.repeat_interleave(channels)
+    means, variances = ([cast(Tensor, getattr(norm, key)) for norm in norms] for key in ("running_mean", "running_var"))
+    if not first.training:
+        mean, variance = torch.cat(means), torch.cat(variances)
+        return functional.batch_norm(rows, mean, variance, scale, None, False, 0.0, first.eps).view(x.shape)
+    with torch.no_grad():
+        mean = rows[0].mean(dim=1)
+        variance = (rows[0] - mean.unsqueeze(1)).square_().mean(dim=1)
+        unbiased = variance * (rows.shape[2] / (rows.shape[2] - 1))
+        torch._foreach_lerp_(means, mean.view(count, channels).unbind(), first.momentum)
+        torch._foreach_lerp_(variances, unbiased.view(count, channels).unbind(), first.momentum)
+        torch._foreach_add_([cast(Tensor, norm.num_batches_tracked) for norm in norms], 1)
+    result: Tensor = _Normalise.apply(rows, scale, None, mean, variance, first.eps)  # type: ignore[no-untyped-call]
+    return result.view(x.shape)
+
+
 def moments(x: Tensor) -> tuple[Tensor, Tensor]:
     """Return mean and variance [C] of maps [N, C, H, W], the mean square around the mean."""
     channels = x.shape[1]
@@ -66,6 +91,8 @@ class _Normalise(torch.autograd.Function):
         ctx.eps = eps
         factor = inverse if scale is None else inverse * scale
         offset = -mean * factor if shift is None else shift - mean * factor
+        if x.dim() == 3:  # rows of pixels, where addcmul takes twice as long
+            return torch.mul(x, factor.view(-1, 1)).add_(offset.view(-1, 1))
         return torch.addcmul(offset.view(-1, 1, 1), x, factor.view(-1, 1, 1))
 
     @staticmethod

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from statistics import mean
+from typing import Any, cast
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from nasbench.core.errors import BadInput
-from nasbench.networks.batch_norm import normalise
+from nasbench.networks.batch_norm import normalise, normalise_together
 from nasbench.networks.mixing import (
     add,
     add_product,
@@ -20,6 +23,13 @@ from nasbench.networks.mixing import (
     run_separable,
 )
 from nasbench.networks.operations import FactorizedReduce, darts_operation
+from nasbench.networks.small_maps import (
+    SeparableConvs,
+    average_pool_small,
+    is_small,
+    preprocess_small,
+    reduce_together,
+)
 from nasbench.search_spaces.darts import EDGES, DartsSize
 from nasbench.search_spaces.darts_genotype import KINDS, NODES
 from nasbench.search_spaces.darts_network import CellPlan, Preprocess, Stem, plan_cells
@@ -60,9 +70,15 @@ class MixedCell(nn.Module):
             nn.ModuleDict({name: nn.BatchNorm2d(plan.channels, affine=False) for name in operations if "pool" in name})
             for _ in self.strides
         )
+        # The first two nodes are known at the same time and have edges to the same targets.
+        self.stages = [SmallStage(self, sources) for sources in ((0, 1), *((node,) for node in range(2, NODES + 1)))]
+        depthwise = [m for m in self.edges.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
+        self.mean_width = mean(convolution.in_channels for convolution in depthwise)
 
     def forward(self, older: Tensor, newer: Tensor, coefficients: Tensor) -> Tensor:
         """Return [N, 4 x channels, H, W]; ``coefficients`` is [14, operations]."""
+        if is_small(newer, self.mean_width, self.strides[0]):
+            return self._forward_small(older, newer, coefficients)
         rows = [row.unbind() for row in coefficients.unbind()]
         inputs = [run(self.preprocess.older, older), run(self.preprocess.newer, newer)]
         nodes: list[Tensor | None] = [*inputs, *[None] * NODES]
@@ -76,6 +92,18 @@ class MixedCell(nn.Module):
                     assert isinstance(edge, MixedOperation)
                     nodes[target] = self._add_edge(nodes[target], edge, rows[row], shared)
         return concatenate([node for node in nodes[2:] if node is not None])
+
+    def _forward_small(self, older: Tensor, newer: Tensor, coefficients: Tensor) -> Tensor:
+        """Return the same for small maps, which stay in the order [C, N, H, W] in memory between such cells."""
+        order = torch.tensor([row * coefficients.shape[1] + column for s in self.stages for row, column in s.order])
+        parts = torch.split(coefficients.flatten()[order], [len(stage.order) for stage in self.stages])
+        inputs = [preprocess_small(self.preprocess.older, older), preprocess_small(self.preprocess.newer, newer)]
+        nodes: list[Tensor] = []
+        rest = self.stages[0](torch.stack(inputs), parts[0])
+        for stage, part in zip(self.stages[1:], parts[1:], strict=True):
+            nodes.append(rest[0])
+            rest = rest[1:] + stage(rest[:1], part)
+        return torch.cat([*nodes, rest[0]]).transpose(0, 1)
 
     def _shared(self, x: Tensor, source: int) -> dict[str, Tensor]:
         """Return what all edges leaving ``source`` need of its map ``x``, by the operation's name or its own."""
@@ -111,6 +139,66 @@ class MixedCell(nn.Module):
                 x = shared["even"] if "even" in shared and name.startswith("dil_") else shared["relu"]
                 total = add(total, run_separable(operation, x, coefficient))
         return total
+
+
+class SmallStage:
+    """All operations on the edges that leave some nodes of a `MixedCell`, applied together to small maps.
+
+    It holds references to the modules of the cell. ``order`` lists (edge, column) of the coefficients that it takes.
+    """
+
+    def __init__(self, cell: MixedCell, sources: Sequence[int]) -> None:
+        rows = [row for source in sources for row, (start, _) in enumerate(EDGES) if start == source]
+        self.targets = len(rows) // len(sources)
+        self.stride, self.sharp = cell.strides[sources[0]], cell.sharp
+        pool_norms = [cast(nn.ModuleDict, cell.pool_norms[source]) for source in sources]
+        self.pools = list(pool_norms[0])
+        self.pool_norms = [cast(nn.BatchNorm2d, norms[name]) for name in self.pools for norms in pool_norms]
+        self.reductions: list[FactorizedReduce] = []
+        shared, skips = [], []
+        separable: dict[tuple[int, ...], dict[int, list[Any]]] = {}  # by the widths and the column
+        for position, (column, name) in enumerate(cell.columns):
+            operations = [cast(MixedOperation, cell.edges[row]).operations[position] for row in rows]
+            if name in self.pools:
+                shared.append(column)
+            elif name == "skip_connect":
+                skips.append(column)
+                self.reductions = [operation for operation in operations if isinstance(operation, FactorizedReduce)]
+            else:
+                widths = tuple(layer.out_channels for layer in operations[0].children() if isinstance(layer, nn.Conv2d))
+                separable.setdefault(widths, {})[column] = operations
+        self.convolutions = [SeparableConvs(list(group.values())) for group in separable.values()]
+        groups = [shared, skips, *map(list, separable.values())]
+        self.order = [(row, column) for group in groups for column in group for row in rows]
+        self.sizes = [len(group) * len(rows) for group in groups]
+
+    def __call__(self, x: Tensor, coefficients: Tensor) -> Tensor:
+        """Return sums [targets, C, N, H', W'] for maps [sources, C, N, H, W] and the coefficients at ``order``."""
+        relu = functional.relu(x)
+        of_pools, of_skips, *of_convolutions = torch.split(coefficients, self.sizes)
+        terms = [
+            convolutions(relu, part) for convolutions, part in zip(self.convolutions, of_convolutions, strict=True)
+        ]
+        maps = self._pool(x)
+        if self.reductions:
+            terms.append(reduce_together(self.reductions, relu, of_skips))
+        else:
+            maps, of_pools = torch.cat([maps, x]), torch.cat([of_pools, of_skips])
+        total = of_pools.view(-1, self.targets).t() @ maps.flatten(1)
+        for term in terms:
+            total += term.view(-1, *total.shape).sum(dim=0)
+        return total.view(-1, *maps.shape[1:])
+
+    def _pool(self, x: Tensor) -> Tensor:
+        """Return the pooled and normalised maps [pools x sources, C, N, H', W']."""
+        images, pooled = x.flatten(0, 1), []
+        for name in self.pools:
+            if name == "max_pool_3x3":
+                pooled.append(functional.max_pool2d(images, 3, self.stride, padding=1))
+            else:
+                pooled.append(average_pool_small(images, self.stride, count_padding=self.sharp))
+        maps = torch.cat(pooled)
+        return normalise_together(maps.view(-1, *x.shape[1:3], *maps.shape[2:]), self.pool_norms)
 
 
 class DartsSupernet(nn.Module):

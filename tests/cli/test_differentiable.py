@@ -23,7 +23,7 @@ SMALL = [
 def test_without_options_sharpdarts_searches_darts_cells_on_digits() -> None:
     config = resolve_settings(Settings())
     assert (config.strategy.name, config.space.name, config.dataset) == ("sharpdarts", "darts", "digits")
-    assert (config.evaluator.name, config.evaluations) == ("shared", 12)
+    assert (config.evaluator.name, config.evaluations) == ("shared", 24)
     chosen = {key: config.strategy.settings[key] for key in ("channels", "cells", "crop_padding", "flip", "cutout")}
     assert chosen == {"channels": 4, "cells": 3, "crop_padding": 0, "flip": False, "cutout": 0}
     assert (config.strategy.settings["coefficients"], config.strategy.settings["batch_size"]) == ("max-w", 48)

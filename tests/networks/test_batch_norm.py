@@ -6,12 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from nasbench.networks.batch_norm import moments, normalise
+from nasbench.networks.batch_norm import moments, normalise, normalise_together
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 2 + 1
 
 
 def maps(*shape: int) -> torch.Tensor:
-    x = torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(1)) * 2 + 1
-    return x.to(memory_format=torch.channels_last)
+    return noise(*shape).to(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("shape", [(4, 3, 5, 7), (8, 16, 4, 4), (2, 600, 1, 1)])
@@ -68,3 +71,32 @@ def test_it_can_be_differentiated_twice() -> None:
     x = maps(2, 2, 2, 3).requires_grad_()
     coefficient = torch.tensor(0.7, dtype=torch.float64, requires_grad=True)
     assert torch.autograd.gradgradcheck(lambda a, b: normalise(a, norm, b), (x, coefficient))
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_norms_taken_together_are_those_of_torch(training: bool) -> None:
+    references = nn.ModuleList(nn.BatchNorm2d(3, affine=False).double() for _ in range(2)).train(training)
+    for reference in references:
+        nn.init.normal_(reference.running_mean)
+    norms = copy.deepcopy(references)
+    x = noise(2, 3, 4, 5, 6).requires_grad_()
+    coefficients = torch.tensor([0.3, -0.5], dtype=torch.float64, requires_grad=True)
+    plain = torch.stack([norm(y.transpose(0, 1)).transpose(0, 1) for y, norm in zip(x, references, strict=True)])
+    gradient = torch.randn_like(plain)
+    found = normalise_together(x, list(norms), coefficients)
+    expected = plain * coefficients.view(-1, 1, 1, 1, 1)
+    for a, b in zip(
+        (found, *torch.autograd.grad(found, (x, coefficients), gradient)),
+        (expected, *torch.autograd.grad(expected, (x, coefficients), gradient)),
+        strict=True,
+    ):
+        torch.testing.assert_close(a, b, rtol=1e-11, atol=1e-11)
+    for name, value in references.state_dict().items():
+        torch.testing.assert_close(norms.state_dict()[name], value, rtol=1e-12, atol=1e-12)
+
+
+def test_norms_taken_together_can_be_differentiated_twice() -> None:
+    norms = [nn.BatchNorm2d(2, affine=False).double() for _ in range(2)]
+    x = noise(2, 2, 2, 2, 2).requires_grad_()
+    coefficients = torch.tensor([0.7, 0.2], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradgradcheck(lambda a, b: normalise_together(a, norms, b), (x, coefficients))

@@ -15,6 +15,7 @@ from benchmarks.textbook_supernet import Textbook, TextbookDarts, TextbookNasBen
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput
 from nasbench.core.problem import SearchTask
+from nasbench.networks import small_maps
 from nasbench.search_spaces.darts import OPERATIONS, Darts, DartsSize
 from nasbench.search_spaces.nasbench201 import OPERATIONS as BENCHMARK_OPERATIONS
 from nasbench.search_spaces.nasbench201 import NasBench201, NasBench201Size
@@ -140,6 +141,24 @@ def test_logits_and_gradients_in_float64(name: str, shape: tuple[int, ...]) -> N
         network.eval()
     with torch.no_grad():
         assert distance(*(network(x, softmax(alpha)) for network in both)) < 1e-12
+
+
+@pytest.mark.parametrize("name", ["darts", "sharper"])
+@pytest.mark.parametrize("shape", [(3, 8, 8), (1, 7, 9)])
+def test_maps_that_are_not_small(name: str, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch) -> None:
+    """All other maps here are so small that the cells of DARTS take their other way."""
+    monkeypatch.setattr(small_maps, "LARGEST", 0)
+    test_logits_and_gradients_in_float64(name, shape)
+
+
+def test_three_steps_with_maps_that_are_not_small(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(small_maps, "LARGEST", 0)
+    test_weights_and_running_statistics_after_three_steps("darts")
+
+
+def test_a_cell_with_small_maps_after_one_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(small_maps, "LARGEST", 4 * (BATCH + 32) * 64**2 - 1)
+    test_logits_and_gradients_in_float64("darts", (3, 8, 8))
 
 
 @pytest.mark.parametrize("name", ["darts", "sharpdarts", "nasbench201"])
