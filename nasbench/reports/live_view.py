@@ -81,11 +81,10 @@ def _blocks(
 
 def _block(kind: str, labels: Sequence[str], names: Sequence[str], weights: np.ndarray, length: int) -> list[str]:
     """Return the lines of one kind of cell, all equally wide."""
-    shown = [_short_label(label) for label in labels]
-    left = max(map(len, [kind, *shown]))
+    left = max(map(len, [kind, *labels]))
     column = max(length, *map(len, names)) + 1
     lines = [f"{kind:<{left}}" + "".join(f"{name:>{column}}" for name in names)]
-    for label, row in zip(shown, np.asarray(weights), strict=True):
+    for label, row in zip(labels, np.asarray(weights), strict=True):
         strongest = int(np.argmax(row))
         numbers = [f"{MARK if i == strongest else ''}{100 * weight:.0f}" for i, weight in enumerate(row)]
         lines.append(f"{label:<{left}}" + "".join(f"{number:>{column}}" for number in numbers))
@@ -113,8 +112,7 @@ def _strongest_entries(
         order = np.argsort(-table, axis=None, kind="stable")[:STRONGEST]
         places = [np.unravel_index(place, table.shape) for place in order]
         entries[kind] = [
-            (f"{_short_label(labels[edge])} {names[column]}", f"{100 * table[edge, column]:.1f} %")
-            for edge, column in places
+            (f"{labels[edge]} {names[column]}", f"{100 * table[edge, column]:.1f} %") for edge, column in places
         ]
     left = max(len(kind) for kind in entries)
     middle = max(len(name) for row in entries.values() for name, _ in row)
@@ -122,8 +120,3 @@ def _strongest_entries(
     for kind, row in entries.items():
         lines.append(f"{kind:<{left}}" + "".join(f"{GAP}{name:<{middle}} {share:>7}" for name, share in row))
     return [*lines, ""]
-
-
-def _short_label(label: str) -> str:
-    """Write "c_{k-2} -> 0" as "k-2 -> 0"."""
-    return re.sub(r"c_\{(.*?)\}", r"\1", label)

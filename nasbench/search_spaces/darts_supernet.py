@@ -232,9 +232,8 @@ class DartsSupernet(nn.Module):
         return {kind: (len(EDGES), len(self.operations)) for kind in KINDS}
 
     def edge_labels(self) -> dict[str, list[str]]:
-        """Return the names of the rows of each kind: "c_{k-2} -> 0", "c_{k-1} -> 0", "c_{k-2} -> 1" and so on."""
-        names = ("c_{k-2}", "c_{k-1}", *map(str, range(NODES)))
-        return {kind: [f"{names[source]} -> {names[target]}" for source, target in EDGES] for kind in KINDS}
+        """Return the names of the rows of each kind, in the numbers of a genotype: "0 -> 2", "1 -> 2", "0 -> 3", ..."""
+        return {kind: [f"{source} -> {target}" for source, target in EDGES] for kind in KINDS}
 
     def nodes(self) -> list[list[int]]:
         """Return the rows of the edges into each node; an architecture keeps two of each, in both kinds of cell."""

@@ -130,11 +130,11 @@ def test_rows_are_named_and_grouped_by_the_node_they_lead_to() -> None:
     supernet = SPACES["sharper"].relax(task(1, 8, 8), SMALL)
     labels = supernet.edge_labels()
     assert labels["normal"] == labels["reduce"]
-    assert labels["normal"][:5] == ["c_{k-2} -> 0", "c_{k-1} -> 0", "c_{k-2} -> 1", "c_{k-1} -> 1", "0 -> 1"]
-    assert labels["normal"][9:] == ["c_{k-2} -> 3", "c_{k-1} -> 3", "0 -> 3", "1 -> 3", "2 -> 3"]
+    assert labels["normal"][:5] == ["0 -> 2", "1 -> 2", "0 -> 3", "1 -> 3", "2 -> 3"]
+    assert labels["normal"][9:] == ["0 -> 5", "1 -> 5", "2 -> 5", "3 -> 5", "4 -> 5"]
     assert supernet.nodes() == [[0, 1], [2, 3, 4], [5, 6, 7, 8], [9, 10, 11, 12, 13]]
     for node, rows in enumerate(supernet.nodes()):
-        assert all(labels["reduce"][row].endswith(f"-> {node}") for row in rows)
+        assert all(labels["reduce"][row].endswith(f"-> {node + 2}") for row in rows)
 
 
 @pytest.mark.parametrize(
