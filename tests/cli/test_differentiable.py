@@ -122,7 +122,18 @@ def test_a_terminal_shows_the_weights_while_they_move(monkeypatch: pytest.Monkey
 
 
 def test_grid_search_leaves_a_drawing_of_the_weighted_grid(cli) -> None:
-    small = [*SMALL[2:8], "--set", "recipe.epochs=1", "--set", "recipe.warmup_epochs=0"]
+    small = [
+        "--evaluations",
+        "1",
+        "--seeds",
+        "1",
+        "--baseline-size",
+        "2",
+        "--set",
+        "recipe.epochs=1",
+        "--set",
+        "recipe.warmup_epochs=0",
+    ]
     grid = ["--space", "hypercuboid", "--set", "layers=1", "--set", "widths=2,4", "--set", "strategy.batch_size=240"]
     said = cli("search", *grid, *small, "--strategy", "dhgs", "--out", "run", "--json")
     assert said.code == 0, said.err

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-KILLS = {"table": 20, "training": 20, "supernet": 10}
+KILLS = {"table": 20, "training": 20, "supernet": 6}
 # Loading these takes longer than the searches: the server that the processes are forked from loads them once.
 PRELOADED = [
     *(

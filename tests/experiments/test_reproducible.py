@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from nasbench.tables.nasbench201 import ACCURACY_FILE
 
@@ -27,8 +28,8 @@ TRAINING = [
     *("--set", "population=2", "--set", "tournament=2"),
 ]
 SUPERNET = [
-    *("--space", "nasbench201", "--strategy", "sharpdarts", "--evaluations", "2", "--set", "strategy.batch_size=128"),
-    *("--seeds", "2"),
+    *("--space", "nasbench201", "--strategy", "sharpdarts", "--evaluations", "2", "--set", "strategy.batch_size=240"),
+    *("--seeds", "1"),
     *SMALL,
 ]
 
@@ -40,8 +41,20 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     if Path(os.environ.get("NASBENCH_DATA", ""), ACCURACY_FILE).exists():
         searches |= {name: [*TABLE, "--strategy", name] for name in STRATEGIES}
     commands = [["search", *arguments, "--seed", "4", "--out", name] for name, arguments in searches.items()]
-    folders = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
+    # Processes of pytest-xdist share what the first of them has run.
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent
+    folders = shared / "reproducible-one", shared / "reproducible-two"
+    with FileLock(shared / "reproducible.lock"):
+        if not folders[1].exists():
+            search_twice(commands, folders)
+    return folders
+
+
+def search_twice(commands: list[list[str]], folders: tuple[Path, Path]) -> None:
     for hash_seed, folder in enumerate(folders, start=1):
+        folder.mkdir()
         own = {"PYTHONHASHSEED": str(hash_seed), "NASBENCH_CACHE": str(folder / "cache")}
         done = subprocess.run(
             [sys.executable, "-c", PROGRAM, json.dumps(commands)],
@@ -52,7 +65,6 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
             check=False,
         )
         assert done.returncode == 0, done.stderr
-    return folders
 
 
 def timeless_ledger(run: Path) -> bytes:
