@@ -15,13 +15,14 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from nasbench.networks.nasbench201_operations import Reduction, Zero, nasbench201_operation
+from nasbench.networks.nasbench201_operations import Zero, nasbench201_operation
 from nasbench.networks.operations import darts_operation
 from nasbench.search_spaces.darts import SUPERNET_SIZE, Darts, DartsSize
 from nasbench.search_spaces.darts_network import CellPlan, Preprocess, Stem, plan_cells
 from nasbench.search_spaces.nasbench201 import EDGES as BENCHMARK_EDGES
 from nasbench.search_spaces.nasbench201 import OPERATIONS as BENCHMARK_OPERATIONS
 from nasbench.search_spaces.nasbench201 import NasBench201Size
+from nasbench.search_spaces.nasbench201_network import network_around
 
 NODES = 4
 EDGES = [(source, target) for target in range(2, NODES + 2) for source in range(target)]
@@ -137,20 +138,10 @@ class TextbookNasBench201(nn.Module):
 
     def __init__(self, input_channels: int, classes: int, size: NasBench201Size) -> None:
         super().__init__()
-        channels = size.channels
-        self.stem = nn.Sequential(
-            nn.Conv2d(input_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
+        stem, body, classifier = network_around(
+            NasBench201Cell, input_channels, classes, channels=size.channels, cells=size.cells
         )
-        body: list[nn.Module] = []
-        for stage in range(3):
-            if stage > 0:
-                body.append(Reduction(channels))
-                channels *= 2
-            body += [NasBench201Cell(channels) for _ in range(size.cells)]
-        self.body = nn.ModuleList(body)
-        self.classifier = nn.Sequential(
-            nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
-        )
+        self.stem, self.body, self.classifier = stem, nn.ModuleList(body), classifier
 
     def forward(self, images: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
         x = self.stem(images)

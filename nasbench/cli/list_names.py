@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 
 def list_names(
@@ -12,8 +15,6 @@ def list_names(
 ) -> None:
     """List spaces, strategies with their keys, evaluators, recipes and data sets."""
     import inspect
-
-    from pydantic import BaseModel
 
     from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, resolve
     from nasbench.cli.console import print_json, print_table
@@ -29,19 +30,20 @@ def list_names(
     def keys_of(model: type[BaseModel] | None) -> str:
         if model is None:
             return ""
-        defaults = {key: field.default for key, field in model.model_fields.items()}
-        original = next((name for name in STRATEGIES if is_variant(model, config_of(name))), None)
-        if original is None:
-            return ", ".join(f"{key}={value}" for key, value in defaults.items())
-        others = {key: field.default for key, field in config_of(original).model_fields.items()}
-        changed = [f"{key}={value}" for key, value in defaults.items() if value != others[key]]
-        return ", ".join([f"those of {original}", *changed])
+        # A variant of another strategy has settings derived from that one's: only what differs is listed.
+        original = next((base for base in reversed(model.__mro__[1:]) if base in owners), None)
+        known = {} if original is None else defaults_of(original)
+        changed = [f"{key}={value}" for key, value in defaults_of(model).items() if value != known.get(key, ...)]
+        return ", ".join([*([f"those of {owners[original]}"] if original else []), *changed])
 
-    def config_of(name: str) -> type[BaseModel]:
-        return config_model(resolve("strategy", name, STRATEGIES)) or BaseModel
+    def defaults_of(model: type[BaseModel]) -> dict[str, Any]:
+        return {key: field.default for key, field in model.model_fields.items()}
 
-    def is_variant(model: type[BaseModel], of: type[BaseModel]) -> bool:
-        return model is not of and of is not BaseModel and issubclass(model, of) and bool(of.model_fields)
+    owners: dict[type, str] = {}
+    for name in STRATEGIES:
+        settings = config_model(resolve("strategy", name, STRATEGIES))
+        if settings is not None and settings.model_fields:
+            owners.setdefault(settings, name)
 
     groups = {
         "spaces": {name: first_line("space", name, SPACES) for name in SPACES},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from pathlib import Path
@@ -12,7 +11,7 @@ from filelock import FileLock, Timeout
 
 from nasbench.core.errors import BadInput, RunLocked
 from nasbench.core.ledger import Ledger
-from nasbench.core.state import load_state, remove_leftovers, save_state, write_json
+from nasbench.core.state import digest, load_state, remove_leftovers, save_state, write_json
 
 FORMAT = 1
 CHECKPOINTS_KEPT = 2
@@ -129,11 +128,6 @@ def read_config(path: Path) -> dict[str, Any]:
     if data.get("sha256") != digest(data["run"]):
         raise BadInput(f"{file} was changed since the run began; what it holds would not be what was run.")
     return dict(data["run"])
-
-
-def digest(config: dict[str, Any]) -> str:
-    """Return the SHA-256 of a configuration, in hex."""
-    return hashlib.sha256(json.dumps(config, sort_keys=True).encode()).hexdigest()
 
 
 def read_json(path: Path) -> dict[str, Any]:

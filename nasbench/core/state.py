@@ -86,6 +86,11 @@ def load_state(path: Path) -> dict[str, Any]:
         raise changed from error
 
 
+def digest(data: Any) -> str:
+    """Return the SHA-256, in hex, of plain data as JSON with sorted keys: what identifies a configuration."""
+    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()
+
+
 def _digest(body: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(body).encode()).hexdigest()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
 from typing import ClassVar
 
@@ -15,6 +13,7 @@ from nasbench.core.errors import BadInput, MissingAbility
 from nasbench.core.evaluation import Evaluation, Proposal, Source
 from nasbench.core.problem import SearchTask
 from nasbench.core.search_space import SearchSpace
+from nasbench.core.state import digest
 from nasbench.datasets.scoring import percent_correct
 from nasbench.evaluators.recipe import Recipe
 from nasbench.networks import device as settings
@@ -51,7 +50,7 @@ class SharedEvaluator:
         self.space, self.task, self.recipe, self.shared = space, task, recipe, shared
         self.config = config or SharedConfig()
         identity = [FORMAT, recipe.fingerprint(), self.config.model_dump(), task.fingerprint]
-        self.fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+        self.fingerprint = digest(identity)[:16]
 
     @property
     def version(self) -> int:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import statistics
 import time
 from collections.abc import Mapping
@@ -18,6 +16,7 @@ from nasbench.core.evaluation import Evaluation, Proposal, Source
 from nasbench.core.problem import SearchTask
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import generator
+from nasbench.core.state import digest
 from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.training import accuracy, adapt, build, build_and_train, count_parameters, train_network
 
@@ -56,7 +55,7 @@ class TrainEvaluator:
         self.fidelity: dict[str, float] = self.config.model_dump(exclude={"repeats"}, exclude_none=True)
         adapt(recipe, space, self.fidelity)
         identity = [FORMAT, recipe.fingerprint(), self.config.model_dump(), task.fingerprint]
-        self.fingerprint = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
+        self.fingerprint = digest(identity)[:16]
 
     def evaluate(self, proposal: Proposal, *, id: int, seed: int) -> Evaluation:
         """Train and score one candidate.

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from nasbench.core.configuration import validated
 from nasbench.core.errors import BadInput
-from nasbench.core.run_directory import digest, read_config, read_json
+from nasbench.core.run_directory import read_config, read_json
+from nasbench.core.state import digest
 from nasbench.experiments.config import RunConfig
 
 RUNS = Path("runs")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 from nasbench import __version__
 from nasbench.core.architecture import Architecture
 from nasbench.core.ledger import Ledger
+from nasbench.core.state import digest
 from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import RunConfig, config_model, guided_by_recipe
 from nasbench.experiments.environment import hardware
@@ -116,16 +115,16 @@ def identity(parts: Parts) -> dict[str, Any]:
     config = parts.complete_config
     resolved, recipe = config.model_dump(mode="json"), config.recipe
     return {
-        "run_id": _digest(resolved),
+        "run_id": digest(resolved)[:16],
         "method": method_label(config, type(parts.strategy)),
         "method_version": config.own_code.get("strategy", __version__),
-        "config_hash": _digest(resolved | {"seed": None}),
+        "config_hash": digest(resolved | {"seed": None})[:16],
         "recipe_hash": recipe.fingerprint() if recipe is not None else f"table-{config.space.name}",
         "protocol_version": PROTOCOL_VERSION,
         "code_version": __version__,
         "data_fingerprint": config.data_fingerprint,
         "split": f"seed {recipe.split_seed}" if recipe is not None else "benchmark",
-        "space_version": _digest([config.space.settings, config.own_code.get("space")]),
+        "space_version": digest([config.space.settings, config.own_code.get("space")])[:16],
         "sampler": TABLE_SAMPLER if parts.on_table else TRAINING_SAMPLER,
         "classes": parts.classes,
         "fidelity": "-".join([parts.evaluator.fingerprint, *filter(None, [config.own_code.get("evaluator")])]),
@@ -159,7 +158,3 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
         "random_search": {key: result["random_search"][key] for key in ("mean", "std")},
         **{key: result[key] for key in ("relative_improvement", "verdict", "run", "seconds")},
     }
-
-
-def _digest(data: Any) -> str:
-    return hashlib.sha256(json.dumps(data, sort_keys=True).encode()).hexdigest()[:16]

@@ -21,7 +21,7 @@ from nasbench.core.problem import Task
 from nasbench.core.run_directory import read_json
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import generator
-from nasbench.core.state import remove_leftovers, write_json
+from nasbench.core.state import digest, remove_leftovers, write_json
 from nasbench.datasets.images import Images
 from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.training import TrainingRecord, accuracy, build_and_train, count_parameters
@@ -46,9 +46,8 @@ class TrainingJudge:
         self._task = task
         self._recipe = recipe
         identity = [PROTOCOL_VERSION, space.name, space_identity, task.search.fingerprint, recipe.fingerprint()]
-        digest = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:12]
         name = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{space.name}-{task.search.name}-{recipe.name}")[:LONGEST_NAME]
-        self.key = f"{name}-{digest}"
+        self.key = f"{name}-{digest(identity)[:12]}"
         self._folder = cache / "baselines" / self.key
 
     def open_cache(self) -> None:

@@ -72,6 +72,8 @@ class MixedCell(nn.Module):
         )
         # The first two nodes are known at the same time and have edges to the same targets.
         self.stages = [SmallStage(self, sources) for sources in ((0, 1), *((node,) for node in range(2, NODES + 1)))]
+        columns = len(operations)
+        self.order = torch.tensor([row * columns + column for stage in self.stages for row, column in stage.order])
         depthwise = [m for m in self.edges.modules() if isinstance(m, nn.Conv2d) and m.groups > 1]
         self.mean_width = mean(convolution.in_channels for convolution in depthwise)
 
@@ -95,8 +97,7 @@ class MixedCell(nn.Module):
 
     def _forward_small(self, older: Tensor, newer: Tensor, coefficients: Tensor) -> Tensor:
         """Return the same for small maps, which stay in the order [C, N, H, W] in memory between such cells."""
-        order = torch.tensor([row * coefficients.shape[1] + column for s in self.stages for row, column in s.order])
-        parts = torch.split(coefficients.flatten()[order], [len(stage.order) for stage in self.stages])
+        parts = torch.split(coefficients.flatten()[self.order], [len(stage.order) for stage in self.stages])
         inputs = [preprocess_small(self.preprocess.older, older), preprocess_small(self.preprocess.newer, newer)]
         nodes: list[Tensor] = []
         rest = self.stages[0](torch.stack(inputs), parts[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+from collections.abc import Callable
 
 from torch import Tensor, nn
 
@@ -36,21 +37,27 @@ class NasBench201Network(nn.Sequential):
 
     def __init__(self, operations: Operations, inputs: int, classes: int, *, channels: int, cells: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(inputs, channels, 3, padding=1, bias=False),
-            nn.BatchNorm2d(channels),
+        stem, body, classifier = network_around(
+            functools.partial(NasBench201Cell, operations), inputs, classes, channels=channels, cells=cells
         )
-        body: list[nn.Module] = []
-        for stage in range(3):
-            if stage > 0:
-                body.append(Reduction(channels))
-                channels = 2 * channels
-            body += [NasBench201Cell(operations, channels) for _ in range(cells)]
-        self.body = nn.Sequential(*body)
-        self.classifier = nn.Sequential(
-            nn.BatchNorm2d(channels),
-            nn.ReLU(),
-            nn.AdaptiveAvgPool2d(1),
-            nn.Flatten(),
-            nn.Linear(channels, classes),
-        )
+        self.stem, self.body, self.classifier = stem, nn.Sequential(*body), classifier
+
+
+def network_around(
+    cell: Callable[[int], nn.Module], inputs: int, classes: int, *, channels: int, cells: int
+) -> tuple[nn.Sequential, list[nn.Module], nn.Sequential]:
+    """Return stem, body and classifier of a network of the benchmark; ``cell`` makes a cell of so many channels.
+
+    Other networks than the stand-alone one, such as the supernet, differ from it in their cells alone.
+    """
+    stem = nn.Sequential(nn.Conv2d(inputs, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels))
+    body: list[nn.Module] = []
+    for stage in range(3):
+        if stage > 0:
+            body.append(Reduction(channels))
+            channels = 2 * channels
+        body += [cell(channels) for _ in range(cells)]
+    classifier = nn.Sequential(
+        nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
+    )
+    return stem, body, classifier

@@ -16,6 +16,7 @@ from nasbench.networks.mixing import add, add_product, average_pool, run
 from nasbench.networks.nasbench201_operations import Reduction, nasbench201_operation
 from nasbench.networks.operations import ReluConvNorm
 from nasbench.search_spaces.nasbench201 import EDGES, OPERATIONS
+from nasbench.search_spaces.nasbench201_network import network_around
 
 
 class MixedOperation(nn.Module):
@@ -86,19 +87,8 @@ class NasBench201Supernet(nn.Module):
 
     def __init__(self, input_channels: int, classes: int, *, channels: int, cells: int) -> None:
         super().__init__()
-        self.stem = nn.Sequential(
-            nn.Conv2d(input_channels, channels, 3, padding=1, bias=False), nn.BatchNorm2d(channels)
-        )
-        body: list[nn.Module] = []
-        for stage in range(3):
-            if stage > 0:
-                body.append(Reduction(channels))
-                channels *= 2
-            body += [MixedCell(channels) for _ in range(cells)]
-        self.body = nn.ModuleList(body)
-        self.classifier = nn.Sequential(
-            nn.BatchNorm2d(channels), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(channels, classes)
-        )
+        stem, body, classifier = network_around(MixedCell, input_channels, classes, channels=channels, cells=cells)
+        self.stem, self.body, self.classifier = stem, nn.ModuleList(body), classifier
 
     def architecture_shape(self) -> dict[str, tuple[int, int]]:
         """Return the shape (edges, operations) of the coefficients of the one kind of cell."""

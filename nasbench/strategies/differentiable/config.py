@@ -76,14 +76,7 @@ class DifferentiableConfig(StrategyConfig):
     @classmethod
     def from_recipe(cls, recipe: Mapping[str, Any]) -> dict[str, Any]:
         """Return what a recipe says on the settings that are None here, with the supernet no larger than DARTS'."""
-        limits = {"channels": SEARCH_CHANNELS, "cells": SEARCH_CELLS}
-        open_settings = [key for key, field in cls.model_fields.items() if field.default is None]
-        values = {key: recipe[key] for key in open_settings if key in recipe and key not in OWN}
-        return {
-            key: min(value, limits[key]) if key in limits and value is not None else value
-            for key, value in values.items()
-        }
-
-
-OWN = ("epochs", "warmup_epochs")
-"""Settings that a recipe has under the same names for the training of one network: they are no guide here."""
+        largest = {"channels": SEARCH_CHANNELS, "cells": SEARCH_CELLS}
+        sizes = {key: min(recipe[key], most) for key, most in largest.items() if recipe[key] is not None}
+        augmentation = {key: recipe[key] for key in ("crop_padding", "flip", "cutout")}
+        return {key: value for key, value in (sizes | augmentation).items() if cls.model_fields[key].default is None}

@@ -93,13 +93,10 @@ class Differentiable(Strategy):
         return not self._to_show and not self._finished
 
     def learn(self, sample: Any) -> dict[str, float]:
-        if len(self._history) < self._epochs and self._chosen_epoch is None:
-            measures = self._bilevel_epoch()
-        else:
-            measures = self._selection_unit()
+        measures = self._selection_unit() if self._searched else self._bilevel_epoch()
         self._shared.version += 1
-        selects = self._config.selection == "perturbation" and self._searched
-        self._to_show = self._finished if selects else True
+        # After every epoch; of decisions by perturbation only when all are made.
+        self._to_show = self._finished or not self._searched
         return measures
 
     @property
