@@ -26,9 +26,11 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-SIZE = {"channels": 8, "cells": 1}
+from nasbench.core.abilities import Relaxing
+
 COMMON: dict[str, Any] = {
-    **SIZE,
+    "channels": 8,
+    "cells": 1,
     "epochs": 24,
     "batch_size": 64,
     "learning_rate": 0.025,
@@ -52,8 +54,6 @@ VARIANTS: dict[str, tuple[str, dict[str, Any]]] = {
     "DARTS-PT": ("darts-pt", {"tuning_epochs": 0}),
     "DARTS-PT, alpha frozen": ("darts-pt-frozen", {"tuning_epochs": 0}),
 }
-SKIP = "skip_connect"
-PARAMETER_FREE = ("none", SKIP, "avg_pool_3x3")
 
 
 def run(name: str, seed: int, folder: Path) -> dict[str, Any]:
@@ -61,38 +61,32 @@ def run(name: str, seed: int, folder: Path) -> dict[str, Any]:
     file = folder / f"{name.replace(' ', '_').replace(',', '')}-{seed}.json"
     if file.exists():
         return dict(json.loads(file.read_text()))
-    import torch
-
-    from benchmarks.small_cifar import photos4000
-    from nasbench.catalog import STRATEGIES, resolve
     from nasbench.core.ledger import Ledger
-    from nasbench.core.locations import data_folders
     from nasbench.core.loop import search
-    from nasbench.core.problem import Budget, Problem
-    from nasbench.core.seeding import generator
     from nasbench.core.state import write_json
-    from nasbench.evaluators.recipe import RECIPES
-    from nasbench.evaluators.shared import SharedEvaluator
-    from nasbench.networks.device import prepare, seeded
-    from nasbench.networks.shared_weights import SharedWeights
-    from nasbench.search_spaces.nasbench201 import NasBench201, NasBench201Size
+    from nasbench.experiments.assemble import Parts
+    from nasbench.experiments.config import Part, Settings, resolve_settings
 
-    torch.set_num_threads(1)
-    space, task = NasBench201(), photos4000(data_folders(None)[0], 0).search
     strategy_name, changes = VARIANTS[name]
-    strategy_class = resolve("strategy", strategy_name, STRATEGIES)
-    with seeded(int(generator(seed, "shared weights").integers(2**63))):
-        shared = SharedWeights(prepare(space.relax(task, NasBench201Size(**SIZE))))
-    problem = Problem(space, task, Budget(evaluations=COMMON["epochs"]), seed)
-    config = strategy_class.Config(**{**COMMON, **changes})
-    strategy = strategy_class(problem, config, generator(seed, "strategy"), shared)
-    evaluator, ledger = SharedEvaluator(space, task, RECIPES["small"], None, shared), Ledger()
+    settings = Settings(
+        space="nasbench201",
+        strategy=strategy_name,
+        dataset="benchmarks.small_cifar:photos4000",
+        recipe="small",
+        evaluations=COMMON["epochs"],
+        seed=seed,
+    )
+    config = resolve_settings(settings)
+    searching = Part(name=strategy_name, settings={**config.strategy.settings, **COMMON, **changes})
+    parts, ledger = Parts(config.model_copy(update={"strategy": searching}), None), Ledger()
+    strategy = parts.strategy
     started = time.perf_counter()
-    search(problem, strategy, evaluator, ledger, shared=shared)
+    search(parts.problem, strategy, parts.evaluator, ledger, shared=parts.shared)
     cell = strategy.recommend()[0]
+    assert isinstance(strategy, Relaxing)
     relaxation = strategy.relaxation()
     result = {
-        "cell": space.format(cell),
+        "cell": parts.space.format(cell),
         "operations": list(cell.spec),
         "operation_names": relaxation["operations"],
         "weights": relaxation["weights"]["cell"],
@@ -105,20 +99,19 @@ def run(name: str, seed: int, folder: Path) -> dict[str, Any]:
 
 def summarise(results: list[dict[str, Any]]) -> dict[str, list[float]]:
     """Return, one a seed: skips and parameter-free operations of 6, mean weight of the skip, test accuracy (%)."""
+    import torch
+
     from nasbench.protocol.table_judge import TableJudge
     from nasbench.search_spaces.nasbench201 import NasBench201
+    from nasbench.strategies.differentiable.measures import PARAMETER_FREE, SKIP, skip_weight
     from nasbench.tables.nasbench201 import load
 
     space, judge = NasBench201(), TableJudge(load("cifar10", None))
     counts = [Counter(result["operations"]) for result in results]
-    last = [np.array(result["weights"][-1]) for result in results]
     return {
         "skips": [count[SKIP] for count in counts],
         "parameter_free": [sum(count[name] for name in PARAMETER_FREE) for count in counts],
-        "skip_weight": [
-            float(weights[:, result["operation_names"].index(SKIP)].mean())
-            for weights, result in zip(last, results, strict=True)
-        ],
+        "skip_weight": [skip_weight(torch.tensor(r["weights"][-1]), r["operation_names"]) for r in results],
         "accuracy": [judge.final(space.parse(result["cell"])).test_accuracies[0] for result in results],
         "seconds": [result["seconds"] for result in results],
     }
@@ -164,7 +157,7 @@ def draw(folder: Path, names: list[str], seeds: int, picture: Path) -> None:
     rows = -(-(len(names) + 1) // columns)
     figure, axes = pyplot.subplots(rows, columns, figsize=(3.4 * columns, 2.6 * rows), layout="constrained")
     panels = list(axes.flat)
-    colours = {"none": "#999999", SKIP: "#d55e00", "nor_conv_1x1": "#56b4e9", "nor_conv_3x3": "#0072b2"}
+    colours = {"none": "#999999", "skip_connect": "#d55e00", "nor_conv_1x1": "#56b4e9", "nor_conv_3x3": "#0072b2"}
     for panel, name in zip(panels, names, strict=False):
         for number, result in enumerate(results[name]):
             weights = np.array(result["weights"]).mean(axis=1)

@@ -29,6 +29,13 @@ class Said(NamedTuple):
         return json.loads(self.out)
 
 
+def one_line(said: Said, code: int, message: str) -> None:
+    """Assert that a command failed with this code and says why in one line, the last."""
+    assert said.code == code, said.err
+    last = said.err.splitlines()[-1]
+    assert last.startswith("nasbench: ") and message in last and "Traceback" not in said.err
+
+
 @pytest.fixture
 def cli(capfd: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Said]:
     """Return a function that runs ``nasbench`` with some arguments in an empty folder."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from tests.cli.conftest import TINY
+from tests.cli.conftest import TINY, one_line
 
 TABLE = ["--space", "nasbench201", "--evaluator", "table", "--evaluations", "10"]
 CELL = "[" + ", ".join(["('skip_connect', 0), ('sep_conv_3', 1)"] * 4) + "]"
@@ -65,12 +65,6 @@ def test_one_line_and_nothing_left_behind(cli, arguments: list[str], message: st
     assert message in said.err
     assert said.err.startswith("nasbench: ") and said.err.count("\n") == 1 and said.out == ""
     assert not list(Path().iterdir())
-
-
-def one_line(said, code: int, message: str) -> None:
-    assert said.code == code, said.err
-    last = said.err.splitlines()[-1]
-    assert last.startswith("nasbench: ") and message in last and "Traceback" not in said.err
 
 
 def test_an_unknown_device_names_the_sixteen(cli, table) -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.cli.conftest import one_line
+
 TABLE = ["--space", "nasbench201", "--evaluator", "table", "--evaluations", "10"]
 
 
@@ -17,12 +19,6 @@ def finished(cli, table):
     """Return the command line, with a finished run in the folder ``run``."""
     assert cli("search", *TABLE, "--out", "run").code == 0
     return cli
-
-
-def one_line(said, code: int, message: str) -> None:
-    assert said.code == code, said.err
-    last = said.err.splitlines()[-1]
-    assert last.startswith("nasbench: ") and message in last and "Traceback" not in said.err
 
 
 def test_an_edited_configuration_is_refused(finished) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import nasbench
-from tests.cli.conftest import TINY
+from tests.cli.conftest import TINY, one_line
 
 EPOCH = ["--set", "recipe.epochs=1", "--set", "recipe.warmup_epochs=0", "--seeds", "2", "--baseline-size", "3"]
 PARTS = """
@@ -85,12 +85,6 @@ def parts(cli, monkeypatch):
     monkeypatch.delitem(sys.modules, "own_parts", raising=False)
     Path("own_parts.py").write_text(PARTS)
     return cli
-
-
-def one_line(said, code: int, message: str) -> None:
-    assert said.code == code, said.err
-    last = said.err.splitlines()[-1]
-    assert last.startswith("nasbench: ") and message in last and "Traceback" not in said.err
 
 
 def test_a_random_architecture_that_cannot_be_built_counts_at_chance(parts) -> None:

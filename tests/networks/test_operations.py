@@ -1,7 +1,5 @@
 """Shapes, parameter counts and meaning of the operations on feature maps."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import nn
@@ -18,15 +16,6 @@ from nasbench.networks.operations import (
     drop_path,
 )
 from nasbench.search_spaces.darts import OPERATIONS
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny networks run faster on one thread, many times so on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def parameters(module: nn.Module) -> int:

@@ -1,7 +1,6 @@
 """Networks of the DARTS space: stand-alone and relaxed."""
 
 import itertools
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,15 +16,6 @@ from nasbench.search_spaces.darts_network import reductions
 
 SPACES = {name: Darts(name) for name in OPERATIONS}
 SMALL = DartsSize(channels=4, cells=3)
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny networks run faster on one thread, many times so on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def task(*shape: int) -> SearchTask:

@@ -1,6 +1,6 @@
 """The supernets against their textbook forms, which have a module for each operation on each edge."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,15 +22,6 @@ from nasbench.search_spaces.nasbench201 import NasBench201, NasBench201Size
 
 SPACES: dict[str, Darts | NasBench201] = {name: Darts(name) for name in OPERATIONS} | {"nasbench201": NasBench201()}
 BATCH = 8
-
-
-@pytest.fixture(autouse=True)
-def one_thread() -> Iterator[None]:
-    """Tiny networks run faster on one thread, many times so on a busy machine."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 class Pair(NamedTuple):
