@@ -11,6 +11,11 @@ from nasbench.core.errors import BadInput, nearest
 Model = TypeVar("Model", bound=BaseModel)
 
 
+def listed(value: Any) -> Any:
+    """Split the text "32,64", as a command line gives it, into its parts; for pydantic's BeforeValidator."""
+    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
+
+
 def validated(model: type[Model], values: dict[str, Any], what: str) -> Model:
     """Build a pydantic model; raise BadInput (which key, what it got, what is allowed) if a value does not fit."""
     try:

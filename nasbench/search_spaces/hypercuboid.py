@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from nasbench.core.architecture import Architecture
-from nasbench.core.configuration import validated
+from nasbench.core.configuration import listed, validated
 from nasbench.core.decision_space import Choice, DecisionSpace
 from nasbench.core.errors import BadInput, nearest
 from nasbench.search_spaces.hypercuboid_graph import (
@@ -42,21 +42,16 @@ WIDTHS = (32, 64, 128, 256)
 OPERATIONS = ("sharp_sep_conv_3x3", "resizable_pool_3x3")
 
 
-def _listed(value: Any) -> Any:
-    """Split the text "32,64" as a command line gives it."""
-    return [part.strip() for part in value.split(",")] if isinstance(value, str) else value
-
-
 class HyperCuboidConfig(BaseModel):
     """The axes of the grid. Defaults: those of Hundt et al., 2019."""
 
     model_config = ConfigDict(extra="forbid")
 
     layers: int = Field(default=LAYERS, ge=1, le=8, description="number of layers, each of which halves the image")
-    widths: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(_listed)] = Field(
+    widths: Annotated[tuple[Annotated[int, Field(ge=1, le=4096)], ...], BeforeValidator(listed)] = Field(
         default=WIDTHS, max_length=16, description="the numbers of channels to choose from"
     )
-    operations: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+    operations: Annotated[tuple[str, ...], BeforeValidator(listed)] = Field(
         default=OPERATIONS, description=f"the operations to choose from, of: {', '.join(SYMBOLS)}"
     )
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from nasbench.strategies.differentiable.config import DifferentiableConfig, Rule
+from nasbench.strategies.differentiable.config import DifferentiableConfig, Momenta, Rule
 from nasbench.strategies.differentiable.strategy import Differentiable
 
 
@@ -37,7 +37,7 @@ class FairDarts(Differentiable):
         zero_one_loss: float = Field(default=10.0, ge=0)
         learning_rate: float = Field(default=0.005, gt=0)
         alpha_learning_rate: float | None = Field(default=3e-3, gt=0)
-        alpha_momentum: tuple[float, float] = (0.9, 0.999)
+        alpha_momentum: Momenta = (0.9, 0.999)
 
 
 class Sdarts(Differentiable):

@@ -54,6 +54,15 @@ def test_the_supernet_is_no_larger_than_that_of_darts_and_the_user_decides() -> 
     assert resolve_settings(Settings(recipe="darts", strategy="darts")).strategy.settings["cutout"] == 0
 
 
+def test_every_kind_of_setting_can_be_given_as_text() -> None:
+    texts = ("alpha_momentum=0.6, 0.99", "flip=false", "cutout=none", "schedule=cosine power, rescaled", "order=2")
+    overrides = tuple(f"strategy.{text}" for text in texts)
+    given = resolve_settings(Settings(strategy="fair-darts", overrides=overrides)).strategy.settings
+    assert given["alpha_momentum"] == [0.6, 0.99]
+    assert (given["flip"], given["cutout"], given["order"]) == (False, None, 2)
+    assert given["schedule"] == "cosine power, rescaled"
+
+
 def test_a_run_leaves_its_course_and_two_more_pictures(cli) -> None:
     said = cli("search", *SMALL, "--strategy", "sharpdarts", "--out", "run", "--json")
     assert said.code == 0, said.err
@@ -93,6 +102,7 @@ def test_candidates_of_a_differentiable_search_can_be_trained_instead(cli) -> No
         (["--set", "strategy.power=0.5"], "greater than or equal to 1"),
         (["--set", "strategy.coefficients=maxw"], "'softmax', 'max-w'"),
         (["--set", "strategy.order=3"], "1 or 2"),
+        (["--set", "strategy.alpha_momentum=0.5"], "strategy.alpha_momentum.1"),
         (["--set", "strategy.channels=3"], "multiple of 2"),
         (["--set", "strategy.learning_rate_end=1"], "learning_rate_end must not be above learning_rate"),
     ],

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from nasbench.core.configuration import listed
 from nasbench.core.strategy import StrategyConfig
 
 SEARCH_CHANNELS, SEARCH_CELLS = 16, 8
@@ -18,6 +19,17 @@ FASTEST_ALPHA = 0.01
 
 Rule = Literal["softmax", "max-w", "max-w-detached", "sigmoid", "perturbed", "gumbel"]
 """How alpha becomes the factors of operations; see `nasbench.strategies.differentiable.coefficients`."""
+
+
+def _digit(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value.isdigit() else value
+
+
+# A command line gives text, which a choice among numbers does not take by itself.
+Order = Annotated[Literal[1, 2], BeforeValidator(_digit)]
+"""Of the gradient of alpha: 1 takes the weights as they are, 2 as after their next step."""
+Momenta = Annotated[tuple[float, float], BeforeValidator(listed)]
+"""The two of Adam; on a command line "0.5,0.999"."""
 
 
 class DifferentiableConfig(StrategyConfig):
@@ -34,7 +46,7 @@ class DifferentiableConfig(StrategyConfig):
 
     # which gradient of alpha, and how alpha mixes the operations
     alpha: Literal["learned", "frozen"] = "learned"  # frozen: alpha stays 0 (the ablation of Wang et al., ICLR 2021)
-    order: Literal[1, 2] = 1
+    order: Order = 1
     coefficients: Rule = "softmax"
 
     # weights: SGD
@@ -50,7 +62,7 @@ class DifferentiableConfig(StrategyConfig):
     # alpha: Adam. None: 3e-4 times (19,550, the steps of a DARTS search) / (the steps of this search), so that alpha
     # can travel as far in a short search; never below 3e-4 and never above 0.01. The scaling is ours.
     alpha_learning_rate: float | None = Field(default=None, gt=0)
-    alpha_momentum: tuple[float, float] = (0.5, 0.999)
+    alpha_momentum: Momenta = (0.5, 0.999)
     alpha_weight_decay: float = Field(default=1e-3, ge=0)
 
     # regularisers
