@@ -9,9 +9,9 @@ from nasbench.experiments.assemble import Parts
 def estimate(parts: Parts) -> dict[str, float]:
     """Return the estimated seconds of search, baseline and final training, and their sum.
 
-    A look-up in a table costs next to nothing. For training, a few steps of one random architecture are timed, and of
-    the supernet where one is trained: the strategy of ``parts`` is used up by that. A user's own evaluator counts as
-    free, and so do the decisions of a selection by perturbation.
+    A look-up in a table costs next to nothing. For training, a few steps of one random architecture are timed; of a
+    strategy that learns and is `Timed`, a few steps of a unit, which uses up the strategy of ``parts``. A user's own
+    evaluator, other learning, and the decisions of a selection by perturbation count as free.
     """
     config = parts.config
     if parts.on_table:
@@ -29,8 +29,7 @@ def estimate(parts: Parts) -> dict[str, float]:
     one = 0.0 if own else cost_estimate(parts.space, architecture, task, recipe, overrides) * repeats
     final = cost_estimate(parts.space, architecture, task, recipe, {})
     missing = config.baseline - parts.training_judge.cached(config.baseline)
-    if parts.shared is not None:
-        assert isinstance(parts.strategy, Timed)
+    if isinstance(parts.strategy, Timed):
         one += parts.strategy.seconds_of_a_unit()
     search = one * config.evaluations if config.evaluations is not None else config.time or 0.0
     costs = {"search_seconds": search, "baseline_seconds": final * missing, "final_seconds": final * config.seeds}
