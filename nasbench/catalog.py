@@ -12,9 +12,12 @@ from nasbench.core.errors import BadInput, unknown
 SPACES = {
     "darts": "nasbench.search_spaces.darts:Darts",
     "hypercuboid": "nasbench.search_spaces.hypercuboid:HyperCuboid",
+    "nasbench-macro": "nasbench.search_spaces.nasbench_macro:NasBenchMacro",
     "nasbench201": "nasbench.search_spaces.nasbench201:NasBench201",
+    "ofa-mobilenetv3": "nasbench.search_spaces.ofa_mobilenetv3:OfaMobileNetV3",
 }
 STRATEGIES = {
+    "bananas": "nasbench.strategies.bananas:Bananas",
     "darts": "nasbench.strategies.darts:Darts",
     "darts-minus": "nasbench.strategies.darts:DartsMinus",
     "darts-pt": "nasbench.strategies.darts:DartsPt",
@@ -23,11 +26,23 @@ STRATEGIES = {
     "evolution": "nasbench.strategies.evolution:Evolution",
     "fair-darts": "nasbench.strategies.darts:FairDarts",
     "gdas": "nasbench.strategies.darts:Gdas",
+    "hyperband": "nasbench.strategies.hyperband:Hyperband",
     "local-search": "nasbench.strategies.local_search:LocalSearch",
+    "nsga2": "nasbench.strategies.nsga2:Nsga2",
+    "optuna": "nasbench.strategies.optuna_sampler:OptunaSampler",
     "random": "nasbench.strategies.random:RandomSearch",
+    "reinforce": "nasbench.strategies.reinforce:Reinforce",
     "robust-darts": "nasbench.strategies.darts:RobustDarts",
     "sdarts": "nasbench.strategies.darts:Sdarts",
     "sharpdarts": "nasbench.strategies.darts:SharpDarts",
+    "successive-halving": "nasbench.strategies.hyperband:SuccessiveHalving",
+}
+PREDICTORS = {
+    "boosting": "nasbench.predictors.trees:Boosting",
+    "ensemble": "nasbench.predictors.ensemble:Ensemble",
+    "forest": "nasbench.predictors.trees:Forest",
+    "gaussian-process": "nasbench.predictors.gaussian_process:GaussianProcess",
+    "ridge": "nasbench.predictors.ridge:Ridge",
 }
 EVALUATORS = {
     "shared": "nasbench.evaluators.shared:SharedEvaluator",

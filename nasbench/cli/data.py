@@ -43,7 +43,11 @@ def verify(data_dir: DataDir = None, json: Json = False) -> None:
 @app.command("import")
 def import_data(
     source: Annotated[
-        str, typer.Argument(help="A NATS-Bench topology folder (needs the extra nats-bench), cifar10 or cifar100.")
+        str,
+        typer.Argument(
+            help="A NATS-Bench topology folder (needs the extra nats-bench), NAS-Bench-Macro's JSON file, "
+            "cifar10 or cifar100."
+        ),
     ],
     data_dir: DataDir = None,
 ) -> None:

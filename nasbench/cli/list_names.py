@@ -51,7 +51,7 @@ def list_names(
         "evaluators": {
             "shared": "Scores with the weights that an architecture has in the run's supernet. Keys: batch_size.",
             "table": "Looks scores up in a benchmark table that others trained. Keys: latency.",
-            "train": "Trains the stand-alone network by a recipe. Keys: epochs, batch_size, channels, cells, repeats.",
+            "train": "Trains a network by a recipe. Keys: epochs, batch_size, channels, cells, repeats, macs.",
         },
         "recipes": {
             name: f"{r.epochs} epochs, batch {r.batch_size}, {r.channels} channels, {r.cells} cells"

@@ -38,6 +38,17 @@ class RunOptions:
     data_dir: Annotated[
         Path | None, Option(help="Folder of benchmark tables and data sets, or one data set's own.")
     ] = None
+    objective: Annotated[
+        list[str] | None,
+        Option(
+            metavar="NAME[@DEVICE][:max|min]",
+            help="What to optimise, once or several times: valid_accuracy, latency_ms@raspi4, parameters:min.",
+        ),
+    ] = None
+    constraint: Annotated[
+        list[str] | None,
+        Option(metavar="NAME<=NUMBER", help="A bound on what is measured, <= or >=: parameters<=1e6."),
+    ] = None
     set: Annotated[
         list[str] | None,
         Option(

@@ -45,14 +45,18 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
 
     metrics, baseline, improvement = result["metrics"], result["baseline"], result["relative_improvement"]
     trainings = len(result["final"]["test_accuracies"])
-    spread = "" if baseline["std"] is None else f" ± {baseline['std']:.2f}"
+    mean_of = f" (mean of {trainings})" if trainings > 1 else ""
     rows = [
         ("found", result["architecture"]),
         ("validation accuracy", _number(metrics["valid_accuracy"], ".2f", " %")),
-        ("test accuracy", f"{metrics['test_accuracy']:.2f} %" + (f" (mean of {trainings})" if trainings > 1 else "")),
+        ("test accuracy", _number(metrics["test_accuracy"], ".2f", f" %{mean_of}")),
         ("parameters", _number(metrics["parameters"], ",.0f")),
-        ("average random architecture", f"{baseline['mean']:.2f}{spread} % ({baseline['n']:,} of them)"),
     ]
+    if baseline is not None:
+        spread = "" if baseline["std"] is None else f" ± {baseline['std']:.2f}"
+        rows.append(
+            ("average random architecture", f"{baseline['mean']:.2f}{spread} % ({baseline['n']:,} of them)"),
+        )
     if result["random_search"]["mean"] is not None:
         search = result["random_search"]
         rows.append(("random search, same cost", f"{search['mean']:.2f} ± {search['std']:.2f} %"))
@@ -60,8 +64,9 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     if improvement["low"] is not None:
         interval = f" [{improvement['low']:+.2f}, {improvement['high']:+.2f}]"
     p_value = "" if improvement["p_value"] is None else f", p = {improvement['p_value']:.3g}"
+    if improvement["value"] is not None:
+        rows.append(("relative improvement", f"{improvement['value']:+.2f} %{interval}{p_value}"))
     rows += [
-        ("relative improvement", f"{improvement['value']:+.2f} %{interval}{p_value}"),
         (
             "evaluations",
             f"{result['evaluations']} ({result['unique_evaluations']} different, {result['failed']} failed)",
@@ -69,7 +74,12 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
         ("seconds", f"{result['seconds']:.1f}"),
         ("report", str(folder / "report.html")),
     ]
+    if result.get("front"):
+        rows.insert(1, ("objectives", ", ".join(result["objectives"])))
+        rows.insert(2, ("front", f"{len(result['front'])} architectures, hypervolume {result['hypervolume']:.6g}"))
     print_table(f"{result['strategy']} on {result['space']}, {result['dataset']}", rows)
+    for note in result.get("notes", []):
+        typer.echo(f"Note: {note}")
     typer.echo(f"Verdict: {result['verdict_sentence']}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from nasbench.core.architecture import Architecture
@@ -80,6 +81,19 @@ class Absorbing(Protocol):
     """
 
     def absorb(self, evaluations: Sequence[Evaluation]) -> None: ...
+
+
+@runtime_checkable
+class Storing(Protocol):
+    """The evaluator keeps weights in the run's folder, from which candidates of the next batch may go on.
+
+    `store_in` is called before the first evaluation; without it nothing is kept. After every batch the loop calls
+    `forget` with the batch's first id: what older evaluations left is not needed any more.
+    """
+
+    def store_in(self, folder: Path) -> None: ...
+
+    def forget(self, before: int) -> None: ...
 
 
 # -- of strategies and evaluators ------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from typing import Any, Literal, NamedTuple
 
 from nasbench.core.architecture import Architecture, freeze
@@ -14,7 +16,8 @@ class Proposal(NamedTuple):
     """One candidate that a strategy wants scored.
 
     ``fidelity`` overrides the recipe (``(("epochs", 4.0),)``), ``parent`` is the id of the evaluation whose weights the
-    candidate inherits, ``repeat`` greater than zero asks for another training of an architecture already scored.
+    candidate inherits: of the same architecture, whose training goes on with its seed, or of another. ``repeat``
+    greater than zero asks for another training of an architecture already scored.
     """
 
     architecture: Architecture
@@ -28,8 +31,9 @@ class Evaluation(NamedTuple):
 
     ``id`` counts what was told to the strategy, from 0. ``seconds`` is the time the evaluator worked, 0 for a look-up.
     ``weights`` is the version of the shared weights it was scored with, 0 if none. ``reuses`` is the id of an
-    earlier evaluation of the same encoding that answered this one. ``weights_file`` names stored weights, relative to
-    the run directory. A failed evaluation has ``status == "failed"``, empty metrics and the reason in ``error``.
+    earlier evaluation of the same encoding that answered this one. ``weights_file`` names the weights that it stored,
+    relative to the run directory, where they lie until the next batch is scored. A failed evaluation has ``status ==
+    "failed"``, empty metrics and the reason in ``error``.
     """
 
     id: int
@@ -47,6 +51,11 @@ class Evaluation(NamedTuple):
     @property
     def architecture(self) -> Architecture:
         return self.proposal.architecture
+
+    @property
+    def epochs(self) -> float:
+        """The epochs that were asked for; infinite where that was left to the recipe: nothing is trained longer."""
+        return dict(self.proposal.fidelity).get("epochs", math.inf)
 
     def to_record(self) -> dict[str, Any]:
         """Return the ledger's JSON object; fields that hold their default are left out."""
@@ -98,6 +107,13 @@ class Evaluation(NamedTuple):
             record.get("weights_file"),
             record.get("reuses"),
         )
+
+
+def longest_trained(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
+    """Return those that succeeded at the highest number of epochs at which any did: the scores that can be compared."""
+    succeeded = [evaluation for evaluation in evaluations if evaluation.status == "ok"]
+    most = max((evaluation.epochs for evaluation in succeeded), default=math.inf)
+    return [evaluation for evaluation in succeeded if evaluation.epochs == most]
 
 
 class Learned(NamedTuple):

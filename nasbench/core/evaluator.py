@@ -13,7 +13,8 @@ class Evaluator(Protocol):
 
     `evaluate` is a function of (the evaluator's state, proposal, seed): any worker may run it, in any order.
     ``version`` counts the changes of that state, 0 for a stateless evaluator. ``fingerprint`` identifies recipe,
-    data and format: equal fingerprints mean comparable scores.
+    data and format: equal fingerprints mean comparable scores. One that scores at several fidelities names them in an
+    attribute ``fidelities``, what it can measure in ``measures``.
     """
 
     source: Source

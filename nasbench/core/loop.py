@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from nasbench.core.abilities import Absorbing, Batching, Learner, Stateful
+from nasbench.core.abilities import Absorbing, Batching, Learner, Stateful, Storing
 from nasbench.core.errors import BadInput, failure_reason
 from nasbench.core.evaluation import Evaluation, Learned, Proposal
 from nasbench.core.evaluator import Evaluator
@@ -64,6 +64,7 @@ def search(
     watcher = watcher or Watcher()
     evaluate_many = evaluate_many or in_this_process(evaluator)
     absorbing = evaluator if isinstance(evaluator, Absorbing) else None
+    storing = evaluator if isinstance(evaluator, Storing) else None
     parts = {"strategy": strategy, "evaluator": evaluator, "shared": shared}
     stateful = {name: part for name, part in parts.items() if isinstance(part, Stateful)}
     learners = {name: parts[name] for name in ("evaluator", "strategy") if isinstance(parts[name], Learner)}
@@ -119,6 +120,8 @@ def search(
         strategy.tell(evaluations)
         if absorbing is not None:
             absorbing.absorb(evaluations)
+        if storing is not None:
+            storing.forget(progress.evaluations)
         progress = now(progress.evaluations + len(evaluations), progress.units)
         if time.perf_counter() - saved_at > SECONDS_BETWEEN_CHECKPOINTS:
             save()
@@ -180,12 +183,14 @@ def _score(
     first_of: dict[Proposal, int] = {}
     new: list[int] = []
     for id, proposal in enumerate(proposals, start=first):
+        if proposal.parent is not None and proposal.parent >= first:
+            raise BadInput(f"evaluation {id} cannot go on from evaluation {proposal.parent}: it was not told yet.")
         if proposal not in first_of:
             first_of[proposal] = id
             if id >= recorded and ledger.same(proposal, version) is None:
                 new.append(id)
     asked = [proposals[id - first] for id in new]
-    seeds = [evaluation_seed(problem.seed, id, proposal) for id, proposal in zip(new, asked, strict=True)]
+    seeds = [_seed(problem, ledger, id, proposal) for id, proposal in zip(new, asked, strict=True)]
     fresh = iter(evaluate_many(asked, new, seeds))
     waiting = set(new)
 
@@ -206,6 +211,15 @@ def _score(
                 evaluation = earlier._replace(id=id, proposal=proposal, seconds=0.0, reuses=earlier.id)
             ledger.append(evaluation)
         yield evaluation
+
+
+def _seed(problem: Problem, ledger: Ledger, id: int, proposal: Proposal) -> int:
+    """Return the seed of one evaluation: its own, unless it goes on with the training of the same architecture."""
+    if proposal.parent is not None:
+        parent = ledger.evaluations[proposal.parent]
+        if parent.architecture == proposal.architecture:
+            return parent.seed
+    return evaluation_seed(problem.seed, id, proposal)
 
 
 def _learn(name: str, part: Learner, strategy: Strategy, unit: int) -> Learned:

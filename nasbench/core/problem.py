@@ -1,9 +1,9 @@
-"""What is to be solved: space, task, objectives, budget, seed."""
+"""What is to be solved: space, task, objectives, constraints, budget, seed."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from nasbench.core.errors import BadInput
@@ -14,11 +14,43 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Constraint:
+    """A bound on one metric: ``name`` at most, or at least, ``bound``."""
+
+    name: str
+    bound: float
+    at_most: bool = True
+
+    def violation(self, evaluation: Evaluation) -> float:
+        """Return how far beyond the bound the value lies, as a share of the bound (of 1 if the bound is 0).
+
+        0 if it is kept, infinity for a failed evaluation or a value that is not a number. Sums of shares weigh all
+        constraints alike (Deb, An efficient constraint handling method for genetic algorithms, CMAME 2000, section 3).
+        Raises BadInput if the evaluation succeeded and lacks the metric.
+        """
+        if evaluation.status != "ok":
+            return math.inf
+        value = _measured(evaluation, self.name)
+        if math.isnan(value):
+            return math.inf
+        beyond = value - self.bound if self.at_most else self.bound - value
+        return max(0.0, beyond) / (abs(self.bound) or 1.0)
+
+    def __str__(self) -> str:
+        bound = int(self.bound) if self.bound.is_integer() and abs(self.bound) < 1e15 else self.bound
+        return f"{self.name}{'<=' if self.at_most else '>='}{bound}"
+
+
+@dataclass(frozen=True, slots=True)
 class Objective:
-    """One metric to improve; ``name`` as in `Evaluation.metrics` (``valid_accuracy``, ``latency_ms@raspi4``)."""
+    """One metric to improve; ``name`` as in `Evaluation.metrics` (``valid_accuracy``, ``latency_ms@raspi4``).
+
+    What violates one of the ``constraints`` scores like a failure.
+    """
 
     name: str = "valid_accuracy"
     maximize: bool = True
+    constraints: tuple[Constraint, ...] = ()
 
     def score(self, evaluation: Evaluation) -> float:
         """Return the value, larger is better; minus infinity for a failed evaluation or a value that is not a number.
@@ -27,14 +59,21 @@ class Objective:
         """
         if evaluation.status != "ok":
             return -math.inf
-        try:
-            value = evaluation.metrics[self.name]
-        except KeyError:
-            known = ", ".join(sorted(evaluation.metrics))
-            raise BadInput(f"the evaluator does not measure '{self.name}'; it measures: {known}.") from None
-        if math.isnan(value):
+        value = _measured(evaluation, self.name)
+        if math.isnan(value) or any(constraint.violation(evaluation) > 0 for constraint in self.constraints):
             return -math.inf
         return value if self.maximize else -value
+
+    def __str__(self) -> str:
+        return f"{self.name}:{'max' if self.maximize else 'min'}"
+
+
+def _measured(evaluation: Evaluation, name: str) -> float:
+    try:
+        return evaluation.metrics[name]
+    except KeyError:
+        known = ", ".join(sorted(evaluation.metrics))
+        raise BadInput(f"the evaluator does not measure '{name}'; it measures: {known}.") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +126,9 @@ class Problem:
     budget: Budget
     seed: int
     objectives: tuple[Objective, ...] = (Objective(),)
+    constraints: tuple[Constraint, ...] = ()
 
     @property
     def objective(self) -> Objective:
-        """The first objective, by which single-objective strategies rank."""
-        return self.objectives[0]
+        """The first objective, by which single-objective strategies rank, with the constraints."""
+        return replace(self.objectives[0], constraints=self.constraints) if self.constraints else self.objectives[0]

@@ -24,12 +24,15 @@ class StrategyConfig(BaseModel):
 class Strategy(ABC):
     """Proposes candidates and learns from their scores. Randomness comes from ``rng`` alone.
 
-    ``needs`` lists abilities that the search space must have. ``shared`` are the run's shared weights, for strategies
-    that train or read them.
+    ``needs`` lists abilities that the search space must have. One without ``several_objectives`` optimises the first
+    objective alone. ``fidelities`` are the keys of `Proposal.fidelity` that it sets, which the evaluator must offer.
+    ``shared`` are the run's shared weights, for strategies that train or read them.
     """
 
     Config: ClassVar[type[StrategyConfig]] = StrategyConfig
     needs: ClassVar[tuple[type, ...]] = ()
+    several_objectives: ClassVar[bool] = False
+    fidelities: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, problem: Problem, config: StrategyConfig, rng: Rng, shared: Any = None) -> None:
         for ability in self.needs:

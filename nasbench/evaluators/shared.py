@@ -40,6 +40,7 @@ class SharedEvaluator:
     source: Source = "shared"
     Config: ClassVar[type[BaseModel]] = SharedConfig
     shares_weights: ClassVar[bool] = True
+    measures: ClassVar[tuple[str, ...]] = ("valid_accuracy",)
 
     def __init__(
         self, space: SearchSpace, task: SearchTask, recipe: Recipe, config: SharedConfig | None, shared: SharedWeights

@@ -1,11 +1,11 @@
-"""Training one network from scratch: the plain loop, and from an architecture to a trained network."""
+"""Training one network: the plain loop, and from an architecture to a trained network."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -23,13 +23,18 @@ from nasbench.datasets.augment import Augment
 from nasbench.datasets.images import Images
 from nasbench.datasets.scoring import percent_correct
 from nasbench.evaluators.recipe import Recipe
+from nasbench.evaluators.training_state import restore_training, training_state
 from nasbench.networks import device as settings
 
 # A network that guesses has a loss of ln(classes). An epoch whose mean is this many times larger is not coming back.
 EXPLODED = 100.0
 
-# What a proposal's fidelity may change, where the space's Size has it.
-FIDELITIES = ("epochs", "batch_size", "channels", "cells")
+FIDELITIES = ("epochs", "schedule_epochs", "batch_size", "channels", "cells")
+"""What a proposal's fidelity may change; the last two where the space's Size has them.
+
+``epochs`` alone squeezes the recipe's schedule into so many epochs. With ``schedule_epochs`` the schedule is that of so
+many, and the training stops after ``epochs`` of them, from where it can go on.
+"""
 
 
 @dataclass(frozen=True)
@@ -37,13 +42,16 @@ class TrainingRecord:
     """What a training did.
 
     ``losses`` holds one mean cross-entropy an epoch, in nats: with the recipe's label smoothing, without the auxiliary
-    head's share. ``mean_std``, two tensors [channels], is what the network's inputs were and must be normalised with.
+    head's share. ``epochs`` is where the training stands, counted from its beginning. ``mean_std``, two tensors
+    [channels], is what the network's inputs were and must be normalised with. ``state`` is what it takes to go on, see
+    `training_state`.
     """
 
     losses: list[float]
     seconds: float
     epochs: int
     mean_std: tuple[Tensor, Tensor]
+    state: dict[str, Any] = field(default_factory=dict, repr=False)
 
 
 def train_network(
@@ -53,6 +61,8 @@ def train_network(
     seed: int,
     *,
     epochs: int | None = None,
+    stop: int | None = None,
+    state: Mapping[str, Any] | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
     mean_std: tuple[Tensor, Tensor] | None = None,
 ) -> TrainingRecord:
@@ -62,6 +72,10 @@ def train_network(
     statistics of a few images are poor): other images each time. Fewer images than one batch make one batch. ``epochs``
     squeezes or stretches the recipe's schedule, ``on_epoch`` is called with the epoch from 1 and its mean loss,
     ``mean_std`` defaults to the statistics of ``train``. The network is left in training mode.
+
+    The schedule may be gone through in parts. ``stop`` ends the training after so many of its epochs. Given the
+    ``state`` of that record, and the same images, recipe and seed, it goes on: 0..a and then a..b equal 0..b, on the
+    CPU to the last bit.
 
     Raises Diverged when the loss is not finite or an epoch's mean loss is far above guessing.
     """
@@ -76,6 +90,7 @@ def train_network(
     rates = learning_rates(recipe, steps)
     shuffling = torch.Generator().manual_seed(_seed(seed, "shuffling"))
     augmenting = torch.Generator(place).manual_seed(_seed(seed, "augmentation"))
+    generators = {"shuffling": shuffling, "augmentation": augmenting}
     augment = Augment(mean, std, crop_padding=recipe.crop_padding, flip=recipe.flip, cutout=recipe.cutout)
 
     settings.prepare(module).train()
@@ -91,7 +106,11 @@ def train_network(
     set_drop_path = getattr(module, "set_drop_path", None)
     losses: list[float] = []
     with settings.seeded(_seed(seed, "drop path")), settings.deterministic(), settings.threads(recipe.threads):
-        for epoch in range(recipe.epochs):
+        if state is not None:
+            restore_training(state, module, optimiser, generators)
+        first, last = 0 if state is None else state["epochs"], recipe.epochs if stop is None else stop
+        assert 0 <= first < last <= recipe.epochs
+        for epoch in range(first, last):
             if set_drop_path is not None:
                 set_drop_path(recipe.drop_path * epoch / recipe.epochs)
             order = torch.randperm(len(train), generator=shuffling)[: steps * batch_size].to(place)
@@ -114,7 +133,8 @@ def train_network(
             _check_loss(losses[-1], epoch, output)
             if on_epoch is not None:
                 on_epoch(epoch + 1, losses[-1])
-    return TrainingRecord(losses, time.perf_counter() - started, recipe.epochs, (mean.cpu(), std.cpu()))
+        reached = training_state(last, module, optimiser, generators)
+    return TrainingRecord(losses, time.perf_counter() - started, last, (mean.cpu(), std.cpu()), reached)
 
 
 def learning_rates(recipe: Recipe, steps: int) -> list[float]:
@@ -148,13 +168,14 @@ def build_and_train(
     *,
     data: Images | None = None,
     overrides: Mapping[str, float] = MappingProxyType({}),
+    state: Mapping[str, Any] | None = None,
     on_epoch: Callable[[int, float], None] | None = None,
 ) -> tuple[nn.Module, TrainingRecord]:
     """Build an architecture's network and train it: a function of architecture, task, recipe and seed.
 
     It is trained on ``data``, by default the task's training part, whose statistics normalise the inputs in either
-    case. ``overrides`` is a proposal's fidelity: epochs, batch_size, and channels or cells where the space's Size has
-    them. The recipe's own channels and cells mean nothing to a space whose Size lacks them.
+    case. ``overrides`` is a proposal's fidelity, see `FIDELITIES`. The recipe's own channels and cells mean nothing to
+    a space whose Size lacks them. With the ``state`` of an earlier record that training goes on.
 
     Raises BadInput for an override that is not allowed, a size that the space refuses or a foreign architecture, and
     Diverged as `train_network` does.
@@ -162,7 +183,16 @@ def build_and_train(
     recipe = adapt(recipe, space, overrides)
     network = build(space, architecture, task, recipe, seed)
     train = task.train if data is None else data
-    record = train_network(network, train, recipe, seed, on_epoch=on_epoch, mean_std=task.train.statistics())
+    record = train_network(
+        network,
+        train,
+        recipe,
+        seed,
+        stop=epochs_within(overrides),
+        state=state,
+        on_epoch=on_epoch,
+        mean_std=task.train.statistics(),
+    )
     return network, record
 
 
@@ -188,7 +218,7 @@ def adapt(recipe: Recipe, space: SearchSpace, overrides: Mapping[str, float]) ->
     if not overrides:
         return recipe
     fields = space.Size.model_fields if space.Size is not None else {}
-    allowed = [key for key in FIDELITIES if key in fields or key in ("epochs", "batch_size")]
+    allowed = [key for key in FIDELITIES if key in fields or key not in ("channels", "cells")]
     whole: dict[str, int] = {}
     for key, value in overrides.items():
         if key not in allowed:
@@ -197,7 +227,15 @@ def adapt(recipe: Recipe, space: SearchSpace, overrides: Mapping[str, float]) ->
             raise BadInput(f"the fidelity '{key}' must be a whole number from 1, not {value}.")
         whole[key] = int(value)
     epochs = whole.pop("epochs", recipe.epochs)
-    return recipe.shortened(epochs).model_copy(update=whole)
+    schedule = whole.pop("schedule_epochs", epochs)
+    if epochs > schedule:
+        raise BadInput(f"the fidelity 'epochs' ({epochs}) must not exceed 'schedule_epochs' ({schedule}).")
+    return recipe.shortened(schedule).model_copy(update=whole)
+
+
+def epochs_within(overrides: Mapping[str, float]) -> int | None:
+    """Return after how many epochs of the schedule a training stops; None: it goes through all of it."""
+    return int(overrides["epochs"]) if "schedule_epochs" in overrides and "epochs" in overrides else None
 
 
 def count_parameters(module: nn.Module) -> int:

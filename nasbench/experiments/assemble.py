@@ -14,9 +14,11 @@ from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, look_for_modules_in
 from nasbench.core.abilities import ABILITIES, Relaxable
 from nasbench.core.configuration import validated
 from nasbench.core.errors import BadInput, MissingAbility, NasbenchError
+from nasbench.core.evaluation import Proposal
 from nasbench.core.evaluator import Evaluator
 from nasbench.core.locations import cache_folder
-from nasbench.core.problem import Budget, Problem, SearchTask
+from nasbench.core.objectives import costs_of, parse_constraints, parse_objectives
+from nasbench.core.problem import Budget, Objective, Problem, SearchTask
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import generator
 from nasbench.core.strategy import Strategy
@@ -27,7 +29,10 @@ if TYPE_CHECKING:
     from nasbench.networks.shared_weights import SharedWeights
     from nasbench.protocol.table_judge import TableJudge
     from nasbench.protocol.training_judge import TrainingJudge
-    from nasbench.tables.nasbench201 import Table
+    from nasbench.tables.table import Benchmark
+
+NO_HELD_OUT = "no held-out score"
+"""The words in place of a verdict where a benchmark has one score for all purposes."""
 
 
 @dataclass
@@ -58,12 +63,10 @@ class Parts:
         return self.config.evaluator.name == "table"
 
     @cached_property
-    def table(self) -> Table:
-        from nasbench.tables.nasbench201 import load
+    def table(self) -> Benchmark:
+        from nasbench.tables.table import load_table
 
-        if self.config.space.name != "nasbench201":
-            raise BadInput(f"there is a table for the space 'nasbench201', none for '{self.config.space.name}'.")
-        return load(self.config.dataset, self.data_dir)
+        return load_table(self.config.space.name, self.config.dataset, self.data_dir)
 
     @cached_property
     def loaded(self) -> LoadedTask:
@@ -89,10 +92,20 @@ class Parts:
     @property
     def classes(self) -> int:
         if self.on_table:
-            from nasbench.tables.nasbench201 import CLASSES
-
-            return CLASSES[self.table.dataset]
+            return self.table.classes
         return self.loaded.task.search.classes
+
+    @property
+    def judged(self) -> bool:
+        """Whether there are test data or held-out scores, without which no verdict is given."""
+        from nasbench.tables.table import Table
+
+        return not self.on_table or isinstance(self.table, Table)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences about the scores that every report must contain."""
+        return self.table.notes if self.on_table else ()
 
     @cached_property
     def data_fingerprint(self) -> str:
@@ -101,7 +114,9 @@ class Parts:
     @cached_property
     def problem(self) -> Problem:
         budget = Budget(self.config.evaluations, self.config.time)
-        return Problem(self.space, self.search_task, budget, self.config.seed)
+        objectives = parse_objectives(self.config.objectives) or (Objective(),)
+        constraints = parse_constraints(self.config.constraints)
+        return Problem(self.space, self.search_task, budget, self.config.seed, objectives, constraints)
 
     @cached_property
     def strategy(self) -> Strategy:
@@ -109,6 +124,7 @@ class Parts:
         target = resolve("strategy", part.name, STRATEGIES)
         if not (isinstance(target, type) and issubclass(target, Strategy)):
             raise BadInput(f"'{part.name}' is not a strategy class.")
+        self._check_fidelities(part.name, target)
         lacking = [ability.__name__ for ability in target.needs if not isinstance(self.space, ability)]
         if lacking:
             able = [name for name in SPACES if all(_has(name, ability) for ability in lacking)]
@@ -128,6 +144,25 @@ class Parts:
             )
         learner: Strategy = _built("strategy", part.name, lambda: target(self.problem, config, rng, self.shared))
         return learner
+
+    def _check_fidelities(self, name: str, strategy: type[Strategy]) -> None:
+        """Raise BadInput if the strategy sets a fidelity that the evaluator does not offer, or that the user set."""
+        evaluator = self.config.evaluator
+        lacking = set(strategy.fidelities) - _fidelities(evaluator.name)
+        if lacking and self.on_table:
+            raise BadInput(
+                f"{name} scores candidates at several numbers of epochs, and the table of '{self.config.space.name}' "
+                f"holds validation accuracy at one fidelity ({self.table.fidelity}); use --evaluator train."
+            )
+        if lacking:
+            able = [known for known in EVALUATORS if not lacking - _fidelities(known)]
+            raise BadInput(
+                f"{name} sets the fidelity '{min(lacking)}', which the evaluator '{evaluator.name}' does not have; "
+                f"evaluators that have it: {', '.join(able)}."
+            )
+        for key in strategy.fidelities:
+            if evaluator.settings.get(key) is not None:
+                raise BadInput(f"{name} sets the {key} of every candidate itself; leave out evaluator.{key}.")
 
     @cached_property
     def shared(self) -> SharedWeights | None:
@@ -157,6 +192,9 @@ class Parts:
             raise BadInput(f"'{part.name}' is not an evaluator class.")
         if self.on_table:
             built = target(self.space, self.table, config, self.data_dir)
+            if self.config.objectives or self.config.constraints:  # what it cannot measure is refused before a search
+                one = Proposal(self.space.sample(generator(0, "objectives")))
+                costs_of(self.problem.objectives, self.problem.constraints, [built.evaluate(one, id=0, seed=0)])
         else:
             arguments: list[Any] = [self.space, self.search_task, self.config.recipe, config]
             if needs_shared_weights(target):
@@ -174,7 +212,12 @@ class Parts:
     @cached_property
     def table_judge(self) -> TableJudge:
         from nasbench.protocol.table_judge import TableJudge
+        from nasbench.tables.table import Table
 
+        if not isinstance(self.table, Table):
+            raise BadInput(
+                f"the benchmark of '{self.config.space.name}' has {NO_HELD_OUT}: there is nothing to judge by."
+            )
         return TableJudge(self.table, self.data_dir)
 
     @cached_property
@@ -207,6 +250,10 @@ def _built(kind: str, name: str, build: Callable[[], Any]) -> Any:
         raise
     except Exception as error:
         raise BadInput(f"{kind} '{name}' cannot be built: {error!r}.") from error
+
+
+def _fidelities(evaluator: str) -> set[str]:
+    return set(getattr(resolve("evaluator", evaluator, EVALUATORS), "fidelities", ()))
 
 
 def _trains_supernet(name: str) -> bool:

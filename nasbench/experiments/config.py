@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
 
 from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, resolve
 from nasbench.core.configuration import validated
 from nasbench.core.errors import BadInput, nearest, unknown
+from nasbench.core.objectives import parse_constraints, parse_objectives
+from nasbench.core.problem import Objective
 from nasbench.datasets.load import describe
 from nasbench.evaluators.recipe import RECIPES, Recipe, default_recipe
-from nasbench.tables.nasbench201 import CLASSES
+from nasbench.tables.table import datasets
 
 DEFAULT_LOOK_UPS = 500
 DEFAULT_TRAININGS = 24
+MOST_DEFAULT_EVALUATIONS = 10_000
 LONGEST_DEFAULT_SEARCH = 50
 """Epochs of a supernet: those of Liu et al., DARTS, ICLR 2019, appendix A.1.1."""
-DEFAULT_DATASETS = {"table": "cifar10"}
+DEFAULT_DATASET = "digits"
 
 
 class Settings(BaseModel):
@@ -35,6 +39,8 @@ class Settings(BaseModel):
     seed: int = Field(default=0, ge=0)
     seeds: int = Field(default=5, ge=1)
     baseline: int = Field(default=16, ge=2, description="--baseline-size")
+    objective: tuple[str, ...] | None = None
+    constraint: tuple[str, ...] | None = None
     overrides: tuple[str, ...] = ()
 
 
@@ -60,8 +66,15 @@ class RunConfig(BaseModel):
     seed: int
     seeds: int
     baseline: int
+    objectives: tuple[str, ...] = Field(default=(), description="none: validation accuracy alone")
+    constraints: tuple[str, ...] = ()
     data_fingerprint: str | None = None
     own_code: dict[str, str] = {}
+
+    @model_serializer(mode="wrap")
+    def _brief(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out objectives and constraints where there are none, as did runs before there were any."""
+        return {key: value for key, value in whole(self).items() if value or key not in ("objectives", "constraints")}
 
 
 def resolve_settings(settings: Settings) -> RunConfig:
@@ -69,16 +82,23 @@ def resolve_settings(settings: Settings) -> RunConfig:
     named = None if settings.evaluator is None else spelled(settings.evaluator, EVALUATORS)
     on_table = named == "table"
     space = spelled(settings.space or ("nasbench201" if on_table else "darts"), SPACES)
-    strategy = spelled(settings.strategy or default_strategy(resolve("space", space, SPACES), named), STRATEGIES)
+    goals = parse_objectives(settings.objective or ()) not in ((), (Objective(),)) or bool(settings.constraint)
+    strategy = spelled(settings.strategy or default_strategy(resolve("space", space, SPACES), named, goals), STRATEGIES)
     trains_supernet = needs_shared_weights(resolve("strategy", strategy, STRATEGIES))
     evaluator = named or ("shared" if trains_supernet else "train")
-    known = CLASSES if on_table else describe()
-    dataset = spelled(settings.dataset or DEFAULT_DATASETS.get(evaluator, "digits"), known)
+    known = list(datasets(space) if on_table else describe())
+    default = next(iter(known), "") if on_table else DEFAULT_DATASET  # a space without a table is refused later
+    dataset = spelled(settings.dataset or default, known)
     models = {
         "space": config_model(resolve("space", space, SPACES)),
         "strategy": config_model(resolve("strategy", strategy, STRATEGIES)),
         "evaluator": config_model(resolve("evaluator", evaluator, EVALUATORS)),
     }
+    measures = getattr(resolve("evaluator", evaluator, EVALUATORS), "measures", None)
+    objectives = parse_objectives(settings.objective or (), measures)
+    constraints = parse_constraints(settings.constraint or (), measures)
+    if objectives == (Objective(),):
+        objectives = ()
     keys = {part: set(model.model_fields) if model else set() for part, model in models.items()}
     if not on_table:
         keys["recipe"] = set(Recipe.model_fields) - {"name"}
@@ -88,16 +108,22 @@ def resolve_settings(settings: Settings) -> RunConfig:
         recipe = changed_recipe(settings.recipe or default_recipe(dataset), values["recipe"])
     elif settings.recipe is not None:
         raise BadInput(f"--recipe is for training; the evaluator '{evaluator}' trains nothing.")
+
+    def configured(kind: str) -> BaseModel | None:
+        model = models[kind]
+        return validated(model, {**guided_by_recipe(model, recipe), **values[kind]}, kind) if model else None
+
     evaluations = settings.evaluations
     if evaluations is None and settings.time is None:
-        evaluations = default_evaluations(recipe, trains_supernet)
+        evaluations = default_evaluations(recipe, trains_supernet, configured("strategy"))
 
     def part(kind: str, name: str) -> Part:
-        model = models[kind]
-        if model is None:
+        config = configured(kind)
+        if config is None:
             return Part(name=name)
-        given = {**guided_by_recipe(model, recipe), **values[kind]}
-        return Part(name=name, settings=validated(model, given, kind).model_dump(mode="json"))
+        if kind == "evaluator":
+            config = measuring(config, [*(o.name for o in objectives), *(c.name for c in constraints)])
+        return Part(name=name, settings=config.model_dump(mode="json"))
 
     return RunConfig(
         space=part("space", space),
@@ -110,6 +136,8 @@ def resolve_settings(settings: Settings) -> RunConfig:
         seed=settings.seed,
         seeds=1 if on_table else settings.seeds,
         baseline=2 if on_table else settings.baseline,
+        objectives=tuple(map(str, objectives)),
+        constraints=tuple(map(str, constraints)),
     )
 
 
@@ -120,16 +148,28 @@ def changed_recipe(name: str, changes: dict[str, str | None]) -> Recipe:
     return validated(Recipe, {**RECIPES[name].model_dump(), **changes, "name": name + "*" * bool(changes)}, "recipe")
 
 
-def default_strategy(space: Any, evaluator: str | None) -> str:
-    """Return the strategy used if none is named: sharpDARTS on a space with a supernet, if no evaluator is named."""
+def default_strategy(space: Any, evaluator: str | None, goals: bool = False) -> str:
+    """Return the strategy used if none is named: sharpDARTS on a space with a supernet, if no evaluator is named.
+
+    Where objectives or constraints are named (``goals``), it is the one that knows them all.
+    """
+    if goals:
+        return "nsga2"
     relaxable = hasattr(space, "relax") and hasattr(space, "one_hot")
     return "sharpdarts" if relaxable and evaluator in (None, "shared") else "evolution"
 
 
-def default_evaluations(recipe: Recipe | None, trains_supernet: bool) -> int:
-    """Return the budget used if none is given; of a supernet, whose evaluation is an epoch, 3 times the recipe's."""
+def default_evaluations(recipe: Recipe | None, trains_supernet: bool, strategy: BaseModel | None = None) -> int:
+    """Return the budget used if none is given; of a supernet, whose evaluation is an epoch, 3 times the recipe's.
+
+    A strategy that trains for fewer epochs, and can say how many, gets as many epochs as the others.
+    """
     if recipe is None:
         return DEFAULT_LOOK_UPS
+    epochs_of = getattr(strategy, "epochs_of", None)
+    if epochs_of is not None:
+        numbers = range(1, MOST_DEFAULT_EVALUATIONS)
+        return max(1, bisect_right(numbers, DEFAULT_TRAININGS * recipe.epochs, key=epochs_of))
     return min(3 * recipe.epochs, LONGEST_DEFAULT_SEARCH) if trains_supernet else DEFAULT_TRAININGS
 
 
@@ -142,6 +182,12 @@ def guided_by_recipe(model: type[BaseModel], recipe: Recipe | None) -> dict[str,
     """Return the settings of a strategy that the recipe decides unless the user does, such as the augmentation."""
     adapt = getattr(model, "from_recipe", None)
     return dict(adapt(recipe.model_dump())) if adapt is not None and recipe is not None else {}
+
+
+def measuring(config: BaseModel, metrics: list[str]) -> BaseModel:
+    """Return an evaluator's settings with whatever it takes to measure these metrics, such as a device's latency."""
+    adapt = getattr(config, "measuring", None)
+    return adapt(metrics) if adapt is not None else config
 
 
 def spelled(name: str, known: Iterable[str]) -> str:

@@ -32,5 +32,8 @@ def estimate(parts: Parts) -> dict[str, float]:
     if isinstance(parts.strategy, Timed):
         one += parts.strategy.seconds_of_a_unit()
     search = one * config.evaluations if config.evaluations is not None else config.time or 0.0
+    epochs_of = getattr(parts.strategy, "epochs_of", None)
+    if epochs_of is not None and config.evaluations is not None:
+        search = one / recipe.epochs * epochs_of(config.evaluations)
     costs = {"search_seconds": search, "baseline_seconds": final * missing, "final_seconds": final * config.seeds}
     return {**costs, "total_seconds": sum(costs.values())}

@@ -9,21 +9,19 @@ from nasbench.core.errors import BadInput, MissingData, unknown
 from nasbench.core.locations import find, user_data_folder
 from nasbench.datasets.load import locate as locate_data
 from nasbench.experiments.reporter import Reporter
-from nasbench.tables.nasbench201 import ACCURACY_FILE, LATENCY_FILE, SEARCH_COLUMN, load, locate, read_rows
+from nasbench.tables import nasbench201, nasbench_macro
+from nasbench.tables.table import TABLES, Benchmark, Surrogate, Table, datasets, load_table, sources
 
 DOWNLOADS = ("cifar10", "cifar100")
-SOURCES = {
-    ACCURACY_FILE: "NAS-Bench-201 accuracies: 'nasbench data import FOLDER' with NATS-tss-v1_0-3ffb9-simple",
-    LATENCY_FILE: "measured latencies of NAS-Bench-201 cells (HELP, HW-NAS-Bench): copy the file into the data folder",
-}
 
 
 def inventory(data_dir: Path | None) -> dict[str, dict[str, Any]]:
     """Return for every table and data set where it lies (None if nowhere) and how to get it."""
     rows = {}
-    for file, how in SOURCES.items():
-        path = find([file, Path(file).name], data_dir)
-        rows[file] = {"path": None if path is None else str(path), "how": how}
+    for space in TABLES:
+        for source in sources(space):
+            path = find([source.file, Path(source.file).name, *source.other_names], data_dir)
+            rows[source.file] = {"path": None if path is None else str(path), "how": source.how}
     rows["digits"] = {"path": "bundled with scikit-learn", "how": ""}
     for name in DOWNLOADS:
         path = locate_data(name, data_dir)
@@ -32,26 +30,52 @@ def inventory(data_dir: Path | None) -> dict[str, dict[str, Any]]:
 
 
 def verify_tables(data_dir: Path | None) -> dict[str, dict[str, Any]]:
-    """Check the NAS-Bench-201 table; return the facts that were checked, a row a data set."""
-    from nasbench.protocol.table_judge import TableJudge
+    """Check the benchmark tables at hand; return the facts that were checked, a row a data set.
 
-    header, _ = read_rows(locate(data_dir))
-    facts = {}
-    for name in [column.removesuffix(SEARCH_COLUMN) for column in header if column.endswith(SEARCH_COLUMN)]:
-        table = load(name, data_dir)
-        baseline = TableJudge(table, data_dir).baseline()
-        facts[name] = {
-            "file": str(table.file),
-            "cells": len(table.row),
-            "best validation accuracy": float(table.valid_accuracy.max()),
-            "mean test accuracy": baseline.mean,
-            "fingerprint": table.fingerprint,
-        }
+    The data sets of NAS-Bench-201 stand under their own names, those of other benchmarks behind that of their space.
+    Raises MissingData if there is no table at all.
+    """
+    facts, missing = {}, []
+    for space in TABLES:
+        try:
+            tables = _tables_at_hand(space, data_dir)
+        except MissingData as error:
+            missing.append(error)
+            continue
+        for table in tables:
+            name = table.dataset if space == "nasbench201" else f"{space} {table.dataset}"
+            facts[name] = _facts(table, data_dir)
+    if not facts:
+        raise missing[0]
     return facts
 
 
+def _tables_at_hand(space: str, data_dir: Path | None) -> list[Benchmark]:
+    names = list(datasets(space))
+    if space == "nasbench201":  # its file may lack a data set, or have one more
+        header, _ = nasbench201.read_rows(nasbench201.locate(data_dir))
+        ending = nasbench201.SEARCH_COLUMN
+        names = [column.removesuffix(ending) for column in header if column.endswith(ending)]
+    return [load_table(space, name, data_dir) for name in names]
+
+
+def _facts(table: Benchmark, data_dir: Path | None) -> dict[str, Any]:
+    from nasbench.protocol.table_judge import TableJudge
+
+    facts: dict[str, Any] = {"file": str(table.file)}
+    if isinstance(table, Table):
+        facts["cells"] = len(table.row)
+        facts["best validation accuracy"] = float(table.valid_accuracy.max())
+        facts["mean test accuracy"] = TableJudge(table, data_dir).baseline().mean
+    elif isinstance(table, Surrogate):
+        facts["measured"] = len(table.measured)
+        facts["best validation accuracy"] = max(table.measured.values())
+        facts |= {f"error of predictions, {name.replace('_', ' ')}": value for name, value in table.error.items()}
+    return {**facts, "fingerprint": table.fingerprint}
+
+
 def import_source(source: str, data_dir: Path | None, reporter: Reporter) -> Path:
-    """Convert a NATS-Bench folder or download a data set into the data folder; return the file or folder made."""
+    """Convert a benchmark's original files, or download a data set, into the data folder; return what was made."""
     target = data_dir if data_dir is not None else user_data_folder()
     if source.lower() in DOWNLOADS:
         from nasbench.datasets.download import download
@@ -62,8 +86,13 @@ def import_source(source: str, data_dir: Path | None, reporter: Reporter) -> Pat
         if "/" in source or "." in source:
             raise MissingData(f"{source} does not exist.")
         raise unknown("data set to download", source, DOWNLOADS)
+    if nasbench_macro.is_original(folder):
+        return nasbench_macro.import_file(folder, target)
     if not folder.is_dir():
-        raise BadInput(f"{source} is a file; give the folder NATS-tss-v1_0-3ffb9-simple with its .pickle.pbz2 files.")
+        raise BadInput(
+            f"{source} is a file; give the folder NATS-tss-v1_0-3ffb9-simple with its .pickle.pbz2 files, "
+            f"or {nasbench_macro.ORIGINALS[0]}."
+        )
     from nasbench.tables.nats_bench import import_folder
 
     with reporter.phase("importing NATS-Bench", 15_625) as step:

@@ -10,6 +10,7 @@ from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import Settings, resolve_settings
 from nasbench.experiments.folders import config_of_run
 from nasbench.protocol.stored_result import read_result
+from nasbench.tables.table import TABLES
 
 
 def draw(what: str, space: str | None, overrides: tuple[str, ...], out: Path | None) -> list[Path]:
@@ -33,7 +34,7 @@ def draw(what: str, space: str | None, overrides: tuple[str, ...], out: Path | N
             return [folder / "report.html"]
         architecture = Architecture.from_json(read_result(folder)["architecture_spec"])
     else:
-        evaluator = "table" if space == "nasbench201" else "train"
+        evaluator = "table" if space in TABLES else "train"
         parts = Parts(resolve_settings(Settings(space=space, evaluator=evaluator, overrides=overrides)), None)
         architecture = parts.space.parse(what)
     picture = out or Path("architecture.svg")

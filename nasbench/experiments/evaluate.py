@@ -13,6 +13,7 @@ from nasbench.experiments.config import RunConfig
 from nasbench.experiments.environment import describe_environment
 from nasbench.experiments.reporter import Reporter
 from nasbench.experiments.search import final_training
+from nasbench.protocol.scores import FinalScores
 
 
 def evaluate_architecture(
@@ -25,11 +26,12 @@ def evaluate_architecture(
     parts = Parts(config, data_dir)
     architecture = parts.space.parse(text)
     metrics: dict[str, float | None]
+    final: FinalScores | None
     if parts.on_table:
         if out is not None and reporter is not None:
             reporter.note(f"nothing is kept in {out}: the scores come from a table")
         metrics = dict(parts.evaluator.evaluate(Proposal(architecture), id=0, seed=0).metrics)
-        final = parts.table_judge.final(architecture)
+        final = parts.table_judge.final(architecture) if parts.judged else None
     else:
         reporter = reporter or Reporter()
         if out is None:
@@ -44,12 +46,12 @@ def evaluate_architecture(
         valid = [value for value in final.valid_accuracies if value is not None]
         metrics = {"valid_accuracy": sum(valid) / len(valid) if valid else None}
         metrics["parameters"] = None if final.parameters is None else float(final.parameters)
-    metrics["test_accuracy"] = sum(final.test_accuracies) / len(final.test_accuracies)
+    metrics["test_accuracy"] = None if final is None else sum(final.test_accuracies) / len(final.test_accuracies)
     return {
         "architecture": parts.space.format(architecture),
         "space": config.space.name,
         "dataset": config.dataset,
         "evaluator": config.evaluator.name,
         "metrics": metrics,
-        "seconds": final.seconds,
+        "seconds": 0.0 if final is None else final.seconds,
     }

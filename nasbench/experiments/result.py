@@ -7,14 +7,18 @@ from typing import Any
 
 from nasbench import __version__
 from nasbench.core.architecture import Architecture
+from nasbench.core.evaluation import Proposal
 from nasbench.core.ledger import Ledger
 from nasbench.core.state import digest
-from nasbench.experiments.assemble import Parts
+from nasbench.experiments.assemble import NO_HELD_OUT, Parts
 from nasbench.experiments.config import RunConfig, config_model, guided_by_recipe
 from nasbench.experiments.environment import hardware
 from nasbench.protocol.scores import PROTOCOL_VERSION, TABLE_SAMPLER, TRAINING_SAMPLER, Baseline, FinalScores
 from nasbench.protocol.stored_result import FORMAT
 from nasbench.protocol.verdict import Verdict
+
+GOALS = ("objectives", "constraints", "front", "hypervolume", "reference_point")
+"""What a result has only where objectives or constraints were named."""
 
 
 def make_result(
@@ -33,11 +37,7 @@ def make_result(
     """Put together ``result.json``. Accuracies and the relative improvement are percentages, times seconds."""
     improvement = verdict.relative_improvement
     known = [score for score in final.valid_accuracies if score is not None]
-    # A strategy may recommend what it never had scored (its last discretisation): then the search knows no score of it.
-    scored = [e for e in ledger.evaluations if e.architecture == architecture and e.status == "ok"]
-    latest = max(scored, key=lambda evaluation: evaluation.weights, default=None)
-    metrics: dict[str, float | None] = {"valid_accuracy": None, **(latest.metrics if latest else {})}
-    metrics["search_valid_accuracy"] = metrics["valid_accuracy"]
+    metrics = _searched(ledger, architecture)
     if known and (parts.evaluator.source != "table" or metrics["valid_accuracy"] is None):
         metrics["valid_accuracy"] = sum(known) / len(known)
     metrics["test_accuracy"] = sum(final.test_accuracies) / len(final.test_accuracies)
@@ -71,9 +71,56 @@ def make_result(
             "baseline_seconds": baseline.seconds,
         },
         "identity": identity(parts),
+        "notes": list(parts.notes),
         "run": str(run),
         "seconds": search_seconds + final.seconds + baseline.seconds,
     }
+
+
+def unjudged_result(
+    parts: Parts, ledger: Ledger, search_seconds: float, run: Path, architecture: Architecture
+) -> dict[str, Any]:
+    """Put together the result of a search on a benchmark without held-out scores: what it found, and no verdict."""
+    metrics = _searched(ledger, architecture)
+    if metrics["valid_accuracy"] is None:
+        metrics |= parts.evaluator.evaluate(Proposal(architecture), id=0, seed=0).metrics
+    final = FinalScores((), (metrics["valid_accuracy"],), (), 0.0)
+    sentence = (
+        "No held-out score. The accuracy by which the search chose is the only one there is, and the largest of many "
+        "is too high: whether searching helped cannot be said."
+    )
+    if metrics.get("prediction_std"):
+        sentence += f" That of the found architecture is predicted, standard deviation {metrics['prediction_std']:.2g}"
+        sentence += ", outside of what was measured." if metrics.get("extrapolated") else "."
+    return {
+        **_head(parts, ledger),
+        **dict.fromkeys(("baseline", "random_curve", "runs_needed")),
+        "architecture": parts.space.format(architecture),
+        "architecture_spec": architecture.to_json(),
+        "metrics": {"parameters": None, **metrics, "test_accuracy": None},
+        "final": final.to_json(),
+        "random_search": dict.fromkeys(("mean", "std", "percentile")),
+        "relative_improvement": dict.fromkeys(("value", "low", "high", "p_value")),
+        "verdict": NO_HELD_OUT,
+        "verdict_sentence": sentence,
+        "costs": {"search_seconds": search_seconds, "selection_seconds": 0.0, "final_seconds": 0.0},
+        "identity": identity(parts),
+        "notes": list(parts.notes),
+        "run": str(run),
+        "seconds": search_seconds,
+    }
+
+
+def _searched(ledger: Ledger, architecture: Architecture) -> dict[str, float | None]:
+    """Return the metrics that the search knew of an architecture.
+
+    A strategy may recommend what it never had scored (its last discretisation): then the search knows no score of it.
+    """
+    scored = [e for e in ledger.evaluations if e.architecture == architecture and e.status == "ok"]
+    latest = max(scored, key=lambda evaluation: (evaluation.weights, evaluation.epochs), default=None)
+    metrics: dict[str, float | None] = {"valid_accuracy": None, **(latest.metrics if latest else {})}
+    metrics["search_valid_accuracy"] = metrics["valid_accuracy"]
+    return metrics
 
 
 def failed_result(parts: Parts, ledger: Ledger, search_seconds: float, run: Path, reason: str) -> dict[str, Any]:
@@ -134,7 +181,7 @@ def identity(parts: Parts) -> dict[str, Any]:
 
 
 def method_label(config: RunConfig, strategy: type) -> str:
-    """Return the strategy's name with the settings that are not its defaults."""
+    """Return the strategy's name with the settings that are not its defaults, its objectives and constraints."""
     model = config_model(strategy)
     defaults: dict[str, Any] = {}
     if model is not None:
@@ -146,7 +193,10 @@ def method_label(config: RunConfig, strategy: type) -> str:
         }
     changed = {key: value for key, value in config.strategy.settings.items() if value != defaults.get(key)}
     inside = ", ".join(f"{key}={value}" for key, value in changed.items())
-    return f"{config.strategy.name}({inside})" if inside else config.strategy.name
+    label = f"{config.strategy.name}({inside})" if inside else config.strategy.name
+    if config.objectives:
+        label += f" for {', '.join(config.objectives)}"
+    return f"{label} with {', '.join(config.constraints)}" if config.constraints else label
 
 
 def summary(result: dict[str, Any]) -> dict[str, Any]:
@@ -154,7 +204,8 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
     keys = ("space", "strategy", "dataset", "evaluator", "seed", "evaluations", "architecture", "metrics")
     return {
         **{key: result[key] for key in keys},
-        "baseline": {key: result["baseline"][key] for key in ("mean", "std", "n")},
+        "baseline": {key: (result["baseline"] or {}).get(key) for key in ("mean", "std", "n")},
         "random_search": {key: result["random_search"][key] for key in ("mean", "std")},
         **{key: result[key] for key in ("relative_improvement", "verdict", "run", "seconds")},
+        **{key: result[key] for key in GOALS if key in result},
     }

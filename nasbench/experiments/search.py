@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasbench.core.abilities import Relaxing
+from nasbench.core.abilities import Relaxing, Storing
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput, SearchFailed
 from nasbench.core.evaluation import Evaluation, Learned
@@ -19,9 +20,10 @@ from nasbench.distributed.workers import worker_pool
 from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import needs_shared_weights
 from nasbench.experiments.environment import describe_environment
+from nasbench.experiments.front import front_of, goals_record
 from nasbench.experiments.live import view_of_learning
 from nasbench.experiments.reporter import Reporter
-from nasbench.experiments.result import failed_result, make_result
+from nasbench.experiments.result import failed_result, make_result, unjudged_result
 from nasbench.protocol.scores import Baseline, FinalScores
 from nasbench.protocol.stored_result import read_result
 from nasbench.reports.run_report import write_run_report
@@ -48,6 +50,10 @@ def run_search(
     reporter = reporter or Reporter()
     _ = parts.strategy, parts.evaluator  # whatever does not fit is refused before a folder is made
     config = parts.complete_config.model_dump(mode="json")
+    several = len(parts.problem.objectives) > 1
+    if several and not parts.strategy.several_objectives:
+        first = parts.problem.objective.name
+        reporter.note(f"{parts.config.strategy.name} searches by {first} alone; the front is that of what it measured")
     if (out / "result.json").exists():
         require_same(out, config)
         result = read_result(out)
@@ -68,10 +74,10 @@ def run_search(
 def _work(parts: Parts, config: dict[str, Any], out: Path, reporter: Reporter, workers: int) -> dict[str, Any]:
     """Search, judge, and write the result down."""
     # A table without usable final scores, or a cache that cannot be written, is refused now and not after the search.
-    if parts.on_table:
-        _ = parts.table_judge
-    else:
+    if not parts.on_table:
         parts.training_judge.open_cache()
+    elif parts.judged:
+        _ = parts.table_judge
     with open_run(out, config, describe_environment(parts.data_dir)) as directory:
         if (out / "result.json").exists():  # another process finished it while this one waited for the lock
             return read_result(out)
@@ -85,15 +91,23 @@ def _work(parts: Parts, config: dict[str, Any], out: Path, reporter: Reporter, w
                 progress = _search(parts, ledger, directory, reporter, workers)
                 if isinstance(parts.strategy, Relaxing):
                     directory.write("relaxation.json", parts.strategy.relaxation(), indent=None)
-                recommended = parts.strategy.recommend()
+                goals = goals_record(parts, ledger.evaluations)
+                if len(parts.problem.objectives) > 1:
+                    recommended = [evaluation.architecture for evaluation in front_of(parts, ledger.evaluations)[:1]]
+                else:
+                    recommended = parts.strategy.recommend()
                 if recommended:
                     parts.space.check(recommended[0])
-                    found = _judge(parts, recommended[0], len(ledger), out, reporter)
-                    result = make_result(parts, ledger, progress.seconds, out, **found)
+                    if parts.judged:
+                        found = _judge(parts, recommended[0], len(ledger), out, reporter)
+                        result = make_result(parts, ledger, progress.seconds, out, **found) | goals
+                    else:
+                        result = unjudged_result(parts, ledger, progress.seconds, out, recommended[0]) | goals
                     text, spec = result["architecture"], result["architecture_spec"]
                     directory.write("architecture.json", {"text": text, "spec": spec})
                 else:
-                    result = failed_result(parts, ledger, progress.seconds, out, _failure(ledger))
+                    reason = _failure(ledger, parts.config.constraints)
+                    result = failed_result(parts, ledger, progress.seconds, out, reason) | goals
             finally:
                 ledger.close()
             directory.write("result.json", result)
@@ -109,7 +123,10 @@ def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Rep
     budget = parts.problem.budget
     objective = parts.problem.objective
     total = budget.evaluations if budget.evaluations is not None else budget.seconds
-    best = float("-inf")
+    best = (float("-inf"), float("-inf"))
+    storing = parts.evaluator if isinstance(parts.evaluator, Storing) else None
+    if storing is not None:
+        storing.store_in(directory.path)
     with reporter.phase("searching", total) as step:
 
         def done(progress: Progress) -> float:
@@ -117,8 +134,9 @@ def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Rep
 
         def evaluated(progress: Progress, evaluation: Evaluation) -> None:
             nonlocal best
-            best = max(best, objective.score(evaluation))
-            step(done(progress), f"best {objective.name} {best:.2f}")
+            if evaluation.status == "ok":  # more epochs go before a better score at fewer
+                best = max(best, (evaluation.epochs, objective.score(evaluation)))
+            step(done(progress), f"best {objective.name} {best[1] if objective.maximize else -best[1]:.4g}")
 
         def learned(progress: Progress, unit: Learned) -> None:
             step(done(progress), f"unit {unit.unit + 1}, {unit.seconds:.1f} s")
@@ -128,7 +146,7 @@ def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Rep
             reporter.note("shared weights change while searching: candidates are scored in this process")
             workers = 0
         with worker_pool(parts.evaluator, workers) as evaluate_many:
-            return search(
+            progress = search(
                 parts.problem,
                 parts.strategy,
                 parts.evaluator,
@@ -138,10 +156,15 @@ def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Rep
                 watcher=Watcher(evaluated, learned),
                 evaluate_many=evaluate_many,
             )
+    if storing is not None:
+        storing.forget(progress.evaluations)  # all of it: nothing goes on from here
+    return progress
 
 
-def _failure(ledger: Ledger) -> str:
+def _failure(ledger: Ledger, constraints: Sequence[str]) -> str:
     errors = [evaluation.error for evaluation in ledger.evaluations if evaluation.error]
+    if len(errors) < len(ledger) and constraints:
+        return f"none of {len(ledger) - len(errors)} measured candidates keeps {' and '.join(constraints)}"
     if len(errors) < len(ledger):
         return f"the strategy recommends nothing, although {len(ledger) - len(errors)} candidates succeeded"
     return f"no candidate succeeded out of {len(ledger)}" + (f"; the first reason: {errors[0]}" if errors else "")
@@ -157,6 +180,7 @@ def _judge(parts: Parts, architecture: Architecture, evaluations: int, run: Path
         judge = parts.table_judge
         final, baseline = judge.final(architecture), judge.baseline()
         verdict = judge.verdict(list(final.test_accuracies), evaluations)
+        verdict = replace(verdict, sentence=" ".join([verdict.sentence, *other_goals(parts)]))
         random_search = random_search_record(judge.random_search(evaluations), final.test_accuracies[0])
         curve = judge.random_curve(evaluations)
     else:
@@ -166,10 +190,12 @@ def _judge(parts: Parts, architecture: Architecture, evaluations: int, run: Path
         baseline = random_baseline(parts, config.baseline, reporter)
         final = final_training(parts, architecture, config.seeds, run, reporter)
         verdict = parts.training_judge.verdict(final.test_accuracies, baseline)
-        verdict = replace(verdict, sentence=f"{verdict.sentence} {ONE_ARCHITECTURE}")
+        verdict = replace(verdict, sentence=" ".join([verdict.sentence, ONE_ARCHITECTURE, *other_goals(parts)]))
         # Validation accuracies of the baseline are random search's only where the search trains by the whole recipe.
-        cheaper = {**config.evaluator.settings, "repeats": None if config.evaluator.settings.get("repeats") == 1 else 2}
+        settings = config.evaluator.settings
+        cheaper = {**settings, "macs": None, "repeats": None if settings.get("repeats") == 1 else 2}
         whole = config.evaluator.name == "train" and all(value is None for value in cheaper.values())
+        whole = whole and not parts.strategy.fidelities
         curve = random_curve(baseline, evaluations) if whole else None
     return {
         "architecture": architecture,
@@ -179,6 +205,16 @@ def _judge(parts: Parts, architecture: Architecture, evaluations: int, run: Path
         "random_search": random_search,
         "random_curve": curve,
     }
+
+
+def other_goals(parts: Parts) -> list[str]:
+    """Return what must be said beside a verdict on accuracy, because the search was not for accuracy alone."""
+    first, sentences = parts.problem.objective, []
+    if (first.name, first.maximize) != ("valid_accuracy", True):
+        sentences.append(f"This compares accuracy, and the search was for {first} first.")
+    if parts.config.constraints:
+        sentences.append("The random architectures of the comparison are not held to the constraints.")
+    return sentences
 
 
 def random_baseline(parts: Parts, size: int, reporter: Reporter) -> Baseline:

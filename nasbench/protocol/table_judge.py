@@ -11,26 +11,26 @@ from nasbench.core.architecture import Architecture
 from nasbench.protocol.random_search import RandomSearch, proxy_curve
 from nasbench.protocol.scores import TABLE_SAMPLER, Baseline, FinalScores, histogram
 from nasbench.protocol.verdict import Verdict, verdict_on_table
-from nasbench.tables.held_out import test_accuracies
-from nasbench.tables.nasbench201 import Table
+from nasbench.tables.held_out import held_out_scores
+from nasbench.tables.table import Table
 
 POINTS_OF_A_CURVE = 120
 
 
 class TableJudge:
-    """Opens the table's 200-epoch test accuracies. Nothing else in a search does."""
+    """Opens the table's test accuracies. Nothing else in a search does."""
 
     def __init__(self, table: Table, data_dir: Path | None = None) -> None:
         self._table = table
-        self._scores = test_accuracies(table.dataset, data_dir)
+        self._scores = held_out_scores(table, data_dir)
 
     def final(self, architecture: Architecture) -> FinalScores:
-        """Return the test accuracy of one cell, the mean over the benchmark's trained seeds."""
+        """Return the test accuracy of one architecture, the mean over the benchmark's trained seeds."""
         row = self._table.row[architecture.spec]
         return FinalScores((float(self._scores[row]),), (float(self._table.valid_accuracy[row]),), (), 0.0)
 
     def baseline(self) -> Baseline:
-        """Return mean and standard deviation over all cells: the expectation of a random architecture, exactly."""
+        """Return mean and standard deviation over all encodings: the expectation of a random architecture, exactly."""
         scores = self._scores
         return Baseline(
             mean=float(scores.mean()),

@@ -45,12 +45,13 @@ class LeaderboardTable:
     """``frame`` has the columns `COLUMNS`, one row a method, space, data set and recipe; best first where ranked.
 
     ``warnings`` are lines for the user: files that could not be read, runs that appear twice. ``rank`` holds each row's
-    rank within its space and data set, None where it is not ranked.
+    rank within its space and data set, None where it is not ranked, and ``runs`` the results that it sums up.
     """
 
     frame: pd.DataFrame
     warnings: list[str] = field(default_factory=list)
     ranks: list[float | None] = field(default_factory=list)
+    runs: list[list[Run]] = field(default_factory=list)
 
 
 # -- reading ---------------------------------------------------------------------------------------------------------
@@ -81,16 +82,24 @@ def _read_result(file: Path) -> dict[str, Any]:
         budget = _budget(read_json(config)) if config.exists() else None
     except BadInput as error:
         return {"run": folder, "unreadable": str(error)}
+    if result["final"] is not None and not result["final"]["test_accuracies"]:
+        return {"run": folder, "unreadable": "it has no held-out score to be ranked by"}
     return {**result, "budget": budget}
 
 
 def _budget(config: Mapping[str, Any]) -> str | None:
-    """Return the budget that the run was given, in words; None if its configuration states none."""
+    """Return the budget that the run was given, in words; None if its configuration states none.
+
+    An evaluation of a strategy that sets the epochs costs less than one of the others: only equal times are equal.
+    """
     run = config.get("run")
     if not isinstance(run, dict):
         return None
+    epochs = ((run.get("strategy") or {}).get("settings") or {}).get("maximum_epochs")
     parts = [
-        f"{run[key]} {unit}" for key, unit in (("evaluations", "evaluations"), ("time", "seconds")) if run.get(key)
+        f"{run[key]} {unit}" + (f" of up to {epochs} epochs" if epochs and key == "evaluations" else "")
+        for key, unit in (("evaluations", "evaluations"), ("time", "seconds"))
+        if run.get(key)
     ]
     return " or ".join(parts) or None
 
@@ -141,7 +150,8 @@ def leaderboard(results: Sequence[Mapping[str, Any]]) -> LeaderboardTable:
     ]
     order = sorted(range(len(rows)), key=lambda i: _place(rows[i], ranks[i]))
     frame = pd.DataFrame([rows[i] for i in order], columns=list(COLUMNS))
-    return LeaderboardTable(frame, warnings, [ranks[i] for i in order])
+    summed_up = list(groups.values())
+    return LeaderboardTable(frame, warnings, [ranks[i] for i in order], [summed_up[i] for i in order])
 
 
 def _distinct(results: Sequence[Run]) -> tuple[list[Run], list[str]]:
@@ -175,6 +185,13 @@ def _baselines(runs: Iterable[Run]) -> dict[Any, Run]:
         if baseline and baseline["n"] > largest.get(baseline["key"], {"n": -1})["n"]:
             largest[baseline["key"]] = baseline
     return largest
+
+
+def largest_baseline(runs: Iterable[Run]) -> Run:
+    """Return the baseline with most architectures among these runs, an empty one if they have none."""
+    return max(
+        (run["baseline"] for run in runs if run["baseline"]), key=lambda baseline: baseline["n"] or 0, default={}
+    )
 
 
 def _random_searches(groups: Mapping[RowKey, list[Run]]) -> dict[tuple[str, str, Conditions], list[float]]:

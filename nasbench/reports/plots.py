@@ -20,9 +20,12 @@ def search_curve(result: Mapping[str, Any], ledger_rows: Sequence[Mapping[str, A
     """Return the search as SVG text: every evaluation, the best validation accuracy (%) so far, random search behind.
 
     ``ledger_rows`` are the evaluations' JSON records in order. The vertical range shows where the search was decided;
-    evaluations below it are counted in words at the lower edge.
+    evaluations below it are counted in words at the lower edge. Where candidates were trained for several numbers of
+    epochs, the best is that of the longest trained, and the others are drawn as rings.
     """
     scores = np.array([_score(row) for row in ledger_rows], dtype=np.float64)
+    epochs = np.array([dict(row.get("fidelity", ())).get("epochs", np.inf) for row in ledger_rows], dtype=np.float64)
+    brief = epochs < epochs[np.isfinite(scores)].max(initial=0.0)
     number = np.arange(1, len(scores) + 1)
     random = result.get("random_curve")
     with figures.figure_style():
@@ -39,9 +42,15 @@ def search_curve(result: Mapping[str, Any], ledger_rows: Sequence[Mapping[str, A
             )
         measured = np.isfinite(scores)
         if measured.any():
-            best = np.fmax.accumulate(scores)
+            best = np.fmax.accumulate(np.where(brief, np.nan, scores))
+            if (brief & measured).any():
+                axes.scatter(
+                    number[brief & measured], scores[brief & measured], s=14, facecolor="none", edgecolor=figures.GREY,
+                    linewidth=0.8, alpha=0.7, zorder=3, label="one evaluation, fewer epochs",
+                )  # fmt: skip
+            whole = measured & ~brief
             axes.scatter(
-                number[measured], scores[measured], s=14, color=figures.GREY, alpha=0.45, linewidth=0, zorder=3,
+                number[whole], scores[whole], s=14, color=figures.GREY, alpha=0.45, linewidth=0, zorder=3,
                 label="one evaluation",
             )  # fmt: skip
             known = np.isfinite(best)
@@ -49,7 +58,7 @@ def search_curve(result: Mapping[str, Any], ledger_rows: Sequence[Mapping[str, A
                 number[known], best[known], where="post", color=figures.BLUE, linewidth=2.2, zorder=4,
                 label=f"best so far, {result.get('strategy') or 'this search'}",
             )  # fmt: skip
-            low, high = _interesting(scores[measured], best[known], random)
+            low, high = _interesting(scores[whole], best[known], random)
             axes.set_ylim(low, high)
             _note_below(axes, int((scores[measured] < low).sum()), int((~measured).sum()))
         axes.set_xlim(0, max(len(scores), 1) * 1.02)

@@ -13,11 +13,13 @@ import numpy as np
 
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput
+from nasbench.core.objectives import parse_objectives
 from nasbench.core.run_directory import read_json
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.state import write_atomically
 from nasbench.protocol.stored_result import read_result
 from nasbench.protocol.verdict import MIN_RUNS
+from nasbench.reports.front_plot import metric_label
 
 if TYPE_CHECKING:
     from markupsafe import Markup
@@ -30,11 +32,12 @@ LISTED = 12
 def write_run_report(run_folder: Path, space: SearchSpace) -> None:
     """Write ``architecture.svg``, ``curve.svg``, ``baseline.svg`` and ``report.html`` into a finished run's folder.
 
-    A differentiable search that left ``relaxation.json`` also gets ``weights.svg`` and ``regularity.svg``, and of the
-    HyperCuboid ``grid.svg``. The same files give the same bytes. Raises BadInput if the run is not finished or a file
-    cannot be read or written.
+    A search for several objectives also gets ``front.svg``. A differentiable search that left ``relaxation.json`` also
+    gets ``weights.svg`` and ``regularity.svg``, and of the HyperCuboid ``grid.svg``. The same files give the same
+    bytes. Raises BadInput if the run is not finished or a file cannot be read or written.
     """
     from nasbench.reports.drawing import draw_architecture
+    from nasbench.reports.front_plot import front_picture
     from nasbench.reports.plots import baseline_distribution, search_curve
 
     if not (run_folder / "result.json").exists():
@@ -45,6 +48,8 @@ def write_run_report(run_folder: Path, space: SearchSpace) -> None:
     rows = [record for record in records if "id" in record]
     try:
         pictures = {"curve": search_curve(result, rows), "baseline": baseline_distribution(result)}
+        if result.get("front"):
+            pictures["front"] = front_picture(result, rows)
         pictures |= relaxation_pictures(space, run_folder / "relaxation.json", records)
         drawing = None
         if result["architecture_spec"] is not None:
@@ -120,7 +125,9 @@ def render(
         result=result,
         explanation=explanation(result["verdict"] or "", result["verdict_sentence"] or ""),
         exact=(result["baseline"] or {}).get("source") == "table-exact",
+        notes=result.get("notes") or [],
         numbers=key_numbers(result),
+        front=front_table(result),
         changes=what_would_change(result),
         drawing=None if drawing is None else inline_svg(drawing, "cell"),
         pictures={name: inline_svg(text, name) for name, text in pictures.items()},
@@ -172,7 +179,20 @@ def key_numbers(result: Mapping[str, Any]) -> Lines:
     )
     if metrics.get("parameters") is not None:
         lines.append(("parameters", f"{metrics['parameters']:,.0f}"))
+    lines += [(key, ", ".join(result[key])) for key in ("objectives", "constraints") if result.get(key)]
+    if result.get("reference_point") is not None:
+        reference = ", ".join(f"{value:.6g}" for value in result["reference_point"])
+        lines.append(("hypervolume of the front", f"{result['hypervolume']:.6g}, reference point ({reference})"))
     return [(name, text) for name, text in lines if text is not None]
+
+
+def front_table(result: Mapping[str, Any]) -> list[list[str]]:
+    """Return the front as rows of text, the heading first: each objective's value, then the architecture."""
+    if not result.get("front"):
+        return []
+    names = [objective.name for objective in parse_objectives(result["objectives"])]
+    rows = [[f"{point['metrics'][name]:.6g}" for name in names] + [point["architecture"]] for point in result["front"]]
+    return [[metric_label(name) for name in names] + ["architecture"], *rows]
 
 
 def _scores_text(scores: Sequence[float]) -> str | None:
@@ -214,6 +234,8 @@ def _spread(mean: float | None, std: float | None) -> str | None:
 
 def what_would_change(result: Mapping[str, Any]) -> list[str]:
     """Return in sentences what could overturn the verdict: more runs, other searches, a larger baseline."""
+    if result["final"] is not None and not result["final"]["test_accuracies"]:
+        return ["An accuracy on data that the search did not see: that of the found architecture, trained by itself."]
     verdict, baseline = result["verdict"] or "", result["baseline"] or {}
     improvement, needed = result["relative_improvement"] or {}, result.get("runs_needed")
     lines = []

@@ -1,4 +1,4 @@
-"""The test scores of NAS-Bench-201. Only `nasbench.protocol` and the import of tables may read them."""
+"""The test scores of the tables. Only `nasbench.protocol` and the import of tables may read them."""
 
 from __future__ import annotations
 
@@ -7,14 +7,23 @@ from pathlib import Path
 import numpy as np
 
 from nasbench.core.errors import BadInput
+from nasbench.tables import nasbench_macro
 from nasbench.tables.nasbench201 import FINAL_COLUMN, accuracies, column, known_dataset, locate, read_rows
+from nasbench.tables.table import Table
 
 # Best accuracies in percent after 200 epochs and after 12: 94.4 and 89.2 on CIFAR-10, 73.5 and 61.0 on CIFAR-100.
 LOWEST_BEST = {"cifar10": 90.0, "cifar100": 67.0}
 
 
+def held_out_scores(table: Table, data_dir: Path | None = None) -> np.ndarray:
+    """Return the test accuracies in percent that belong to the rows of a table."""
+    if table.space == nasbench_macro.SPACE:
+        return np.asarray(nasbench_macro.trainings(table.file)[:, 1:].mean(axis=1) / 100)
+    return test_accuracies(table.dataset, data_dir)
+
+
 def test_accuracies(dataset: str, data_dir: Path | None = None) -> np.ndarray:
-    """Return the 200-epoch test accuracies in percent, in the order of the table's rows.
+    """Return NAS-Bench-201's 200-epoch test accuracies in percent, in the order of the table's rows.
 
     Raises BadInput if the column is missing or plainly holds 12-epoch results.
     """

@@ -13,15 +13,14 @@ import csv
 import gzip
 import hashlib
 import zlib
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from nasbench.core.architecture import Value
 from nasbench.core.errors import BadInput, MissingData, unknown
 from nasbench.core.locations import find
+from nasbench.tables.table import Source, Spec, Table
 
 CELLS = 15_625
 ACCURACY_FILE = "nasbench201/accuracy.csv.gz"
@@ -29,18 +28,13 @@ LATENCY_FILE = "nasbench201/latency_ms.csv.gz"
 SEARCH_COLUMN = "_valid_12"
 FINAL_COLUMN = "_test_200"
 CLASSES = {"cifar10": 10, "cifar100": 100, "ImageNet16-120": 120}
-Spec = tuple[Value, ...]
-
-
-@dataclass(frozen=True)
-class Table:
-    """The search scores of one data set: ``row[spec]`` is the cell's place in ``valid_accuracy`` (percent)."""
-
-    dataset: str
-    row: dict[Spec, int]
-    valid_accuracy: np.ndarray
-    file: Path
-    fingerprint: str
+SOURCES = (
+    Source(ACCURACY_FILE, "NAS-Bench-201 accuracies: 'nasbench data import FOLDER' with NATS-tss-v1_0-3ffb9-simple"),
+    Source(
+        LATENCY_FILE,
+        "measured latencies of NAS-Bench-201 cells (HELP, HW-NAS-Bench): copy the file into the data folder",
+    ),
+)
 
 
 def load(dataset: str, data_dir: Path | None = None) -> Table:
@@ -56,7 +50,17 @@ def load(dataset: str, data_dir: Path | None = None) -> Table:
     if len(specs) != CELLS or len(rows) != CELLS:
         raise BadInput(f"{file}: {len(rows)} rows with {len(specs)} different cells; the benchmark has {CELLS}.")
     digest = hashlib.sha256(repr((dataset, sorted(specs.items()))).encode() + scores.tobytes())
-    return Table(dataset, specs, scores, file, digest.hexdigest()[:16])
+    return Table(
+        space="nasbench201",
+        dataset=dataset,
+        classes=CLASSES[dataset],
+        row=specs,
+        valid_accuracy=scores,
+        fidelity="12 epochs",
+        file=file,
+        fingerprint=digest.hexdigest()[:16],
+        latencies=load_latency,
+    )
 
 
 def load_latency(device: str, data_dir: Path | None = None) -> dict[Spec, float]:

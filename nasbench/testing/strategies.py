@@ -11,7 +11,7 @@ from typing import Any
 from nasbench.core.abilities import Learner
 from nasbench.core.architecture import Architecture
 from nasbench.core.decision_space import Choice, DecisionSpace
-from nasbench.core.evaluation import Evaluation, Proposal, Source
+from nasbench.core.evaluation import Evaluation, Proposal, Source, longest_trained
 from nasbench.core.ledger import Ledger
 from nasbench.core.loop import search
 from nasbench.core.problem import Budget, Problem
@@ -36,14 +36,18 @@ class SmallSpace(DecisionSpace):
 
 
 class HashEvaluator:
-    """Scores by position in the alphabet plus noise from a hash; one candidate in eight fails. No state."""
+    """Scores by position in the alphabet plus noise from a hash; one candidate in eight fails. No state.
+
+    Noise and failure are others at another fidelity, and the score is not the higher for more epochs.
+    """
 
     source: Source = "trained"
     version = 0
     fingerprint = "hash"
 
     def evaluate(self, proposal: Proposal, *, id: int, seed: int) -> Evaluation:
-        digest = hashlib.blake2b(repr(proposal.architecture.spec).encode(), digest_size=2).digest()
+        text = repr(proposal.architecture.spec) + (repr(proposal.fidelity) if proposal.fidelity else "")
+        digest = hashlib.blake2b(text.encode(), digest_size=2).digest()
         noise = int.from_bytes(digest)
         if noise % FAILING_SHARE == 0:
             raise RuntimeError("this candidate fails, as some do")
@@ -63,7 +67,8 @@ def check_strategy(
 
     Checked: the same seed gives the same ledger; no global randomness; the state survives a file and, put into a fresh
     instance after any batch, gives the same future; failures are borne; the recommendation is an architecture with the
-    best measured validation score.
+    best measured validation score, among the scores of the longest trained where epochs differ; what goes on from an
+    earlier evaluation goes on from one that succeeded.
     """
     config = config or strategy.Config()
     space, evaluator = space or SmallSpace(), evaluator or HashEvaluator()
@@ -83,11 +88,14 @@ def check_strategy(
     require(len(ledger) <= evaluations, "the strategy was told more evaluations than the budget allows.")
     records = [_timeless(evaluation) for evaluation in ledger.evaluations]
     require([_timeless(e) for e in run()[1].evaluations] == records, "the same seed gave another ledger.")
-    best = max(problem.objective.score(evaluation) for evaluation in ledger.evaluations)
+    comparable = longest_trained(ledger.evaluations)
+    best = max(problem.objective.score(evaluation) for evaluation in comparable)
     recommended = searcher.recommend()
     require(len(recommended) == 1, f"recommend() returned {len(recommended)} architectures instead of 1.")
-    scores = [problem.objective.score(e) for e in ledger.evaluations if e.architecture == recommended[0]]
+    scores = [problem.objective.score(e) for e in comparable if e.architecture == recommended[0]]
     require(bool(scores) and max(scores) == best, "recommend() is not an architecture with the best validation score.")
+    parents = [ledger.evaluations[e.proposal.parent] for e in ledger.evaluations if e.proposal.parent is not None]
+    require(all(parent.status == "ok" for parent in parents), "a candidate goes on from an evaluation that failed.")
     require(fresh().recommend() == [], "recommend() before any evaluation must be empty.")
     _check_resumption(fresh, evaluator, problem, ledger)
 

@@ -43,6 +43,11 @@ WRONG = [
     (["search", "--data-dir", "nowhere", *TABLE], "nowhere does not exist"),
     (["search", "--space", "darts", "--evaluator", "table"], "none for 'darts'"),
     (["search", "--evaluator", "table", "--recipe", "small"], "trains nothing"),
+    (["search", *TABLE, "--strategy", "hyperband"], "at one fidelity (12 epochs); use --evaluator train"),
+    (["search", *TABLE, "--strategy", "successive-halving"], "at one fidelity (12 epochs); use --evaluator train"),
+    (["search", "--strategy", "hyperband", "--evaluator", "shared"], "evaluators that have it: train"),
+    (["search", "--strategy", "hyperband", "--set", "evaluator.epochs=2"], "leave out evaluator.epochs"),
+    (["search", "--strategy", "hyperband", "--set", "minimum_epochs=9"], "exceeds maximum_epochs (8)"),
     (["search", "--space", "nothing:Space"], "no module 'nothing'"),
     (["search", "--space", "nasbench.core.errors:BadInput"], "not a search space"),
     (["search", "--strategy", "nasbench.core.errors:BadInput"], "not a strategy"),
@@ -201,8 +206,7 @@ def test_a_data_function_that_is_wrong_is_one_line(cli) -> None:
 
 def test_list_and_data_list_as_json(cli) -> None:
     listed = cli("list", "--json").json
-    assert {"darts", "hypercuboid", "nasbench201"} == set(listed["spaces"]) and "population=20" in listed["strategies"][
-        "evolution"
-    ]
+    assert set(listed["spaces"]) == {"darts", "hypercuboid", "nasbench-macro", "nasbench201", "ofa-mobilenetv3"}
+    assert "population=20" in listed["strategies"]["evolution"]
     assert "digits" in cli("data", "list", "--json").json
     assert json.dumps(listed)

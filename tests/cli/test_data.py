@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nasbench.tables.nasbench201 import ACCURACY_FILE, LATENCY_FILE, load
+from nasbench.tables.nasbench201 import ACCURACY_FILE, load
+from nasbench.tables.table import TABLES, sources
 
 
 @pytest.fixture
@@ -23,7 +24,12 @@ def test_list_says_where_everything_lies(cli, table: Path) -> None:
     said = cli("data", "list", "--data-dir", table, "--json")
     assert said.code == 0 and said.err == ""
     rows = said.json
-    assert list(rows) == [ACCURACY_FILE, LATENCY_FILE, "digits", "cifar10", "cifar100"]
+    assert list(rows) == [
+        *(source.file for space in TABLES for source in sources(space)),
+        "digits",
+        "cifar10",
+        "cifar100",
+    ]
     assert rows[ACCURACY_FILE]["path"] == str(table / ACCURACY_FILE)
     assert all(set(row) == {"path", "how"} for row in rows.values())
 

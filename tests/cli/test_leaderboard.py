@@ -153,3 +153,41 @@ def test_a_file_that_cannot_be_written_is_one_line(cli, runs: Path) -> None:
     for option in ("--csv", "--markdown"):
         said = cli("leaderboard", runs / "other-data", option, "nowhere/board")
         assert said.code == 2 and "cannot write" in said.err and said.err.count("\n") == 1
+
+
+def test_the_page_has_regrets_and_compares_over_data_sets(cli, runs: Path, table: Path) -> None:
+    said = cli("leaderboard", runs, "--html", "page.html", "--csv", "board.csv", "--json", "--data-dir", table)
+    assert said.code == 0, said.err
+    board = said.json
+    regrets = [line for line in board["regrets"] if line["dataset"] == "cifar10"]
+    assert [line["rank"] for line in regrets] == [1, 2]
+    assert regrets[0]["validation_final"] <= regrets[1]["validation_final"]
+    for line in regrets:
+        row = only(board["rows"], dataset="cifar10", method=line["method"], evaluations=60)
+        assert row["regret_final"] == pytest.approx(94.3733 - row["test_mean"], abs=1e-4)
+        assert line["test_final"] == row["regret_final"] and line["test_area"] == row["regret_auc"]
+        assert line["validation_final"] == pytest.approx(84.892 - row["val_mean"], abs=1e-3)
+        assert line["validation_final"] < line["validation_area"] < line["validation_log_area"]
+    (pair,) = (pair for pair in board["pairs"] if pair["dataset"] == "cifar10")
+    # Evolution skips isomorphs in its first population, hence the draws are the same only up to the first of those.
+    assert pair["paired"] and pair["why"] == "runs with the same seed share at least their first 9 evaluations"
+    assert board["over_data_sets"]["notes"][0].startswith("No two methods are ranked on the same two data sets")
+    curves = next(task for task in board["anytime"] if task["dataset"] == "cifar10")
+    assert curves["simulated_seconds"] is None and curves["validation_accuracy_by_seconds"] is None
+    assert curves["validation_regret"]["random"]["at"][-1] == 60
+    assert all(row["regret_auc"] != "" for row in read(Path("board.csv")))
+    page = Path("page.html").read_text()
+    for words in ("ranked by validation regret", "random search, exact", "no simulated time", "<svg", "evolution"):
+        assert words in page, words
+
+
+def test_without_the_table_there_is_no_regret_and_the_page_says_why(
+    cli, runs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nothing").mkdir()
+    for variable, value in (("NASBENCH_DATA", "nothing"), ("XDG_DATA_HOME", "nowhere")):
+        monkeypatch.setenv(variable, str(tmp_path / value))
+    said = cli("leaderboard", runs / "other-data", "--html", "page.html", "--json", "--data-dir", "nothing")
+    assert said.code == 0 and said.err == "" and said.json["regrets"] == []
+    assert said.json["rows"][0]["regret_final"] is None
+    assert "its table is in none of the data folders" in Path("page.html").read_text()

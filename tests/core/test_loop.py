@@ -384,6 +384,15 @@ def test_a_time_budget_holds_over_sessions(tmp_path: Path) -> None:
         )
 
 
+def test_what_was_not_told_yet_cannot_be_gone_on_from() -> None:
+    class OwnBatch(RandomSearch):
+        def ask(self) -> list[Proposal]:
+            return [proposal._replace(parent=1) for proposal in super().ask()]
+
+    with pytest.raises(BadInput, match="evaluation 0 cannot go on from evaluation 1"):
+        in_memory(OwnBatch, HashEvaluator(), 6)
+
+
 def test_a_ledger_of_another_search_is_refused(tmp_path: Path) -> None:
     session(tmp_path / "run", "random, plain")
     problem = Problem(SPACE, None, Budget(evaluations=40), seed=3)

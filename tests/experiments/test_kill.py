@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-KILLS = {"table": 20, "training": 20, "supernet": 6}
+KILLS = {"table": 20, "training": 20, "rungs": 6, "supernet": 6}
 # Loading these takes longer than the searches: the server that the processes are forked from loads them once.
 PRELOADED = [
     *(
@@ -26,7 +26,12 @@ PRELOADED = [
     *("nasbench.cli.search", "nasbench.cli.console", "nasbench.experiments.search", "nasbench.experiments.model"),
     *("nasbench.protocol.table_judge", "nasbench.protocol.training_judge", "nasbench.evaluators.train"),
     *("nasbench.datasets.splits", "nasbench.datasets.digits", "nasbench.search_spaces.nasbench201_network"),
-    *("nasbench.strategies.evolution", "nasbench.evaluators.table", "nasbench.reports.run_report"),
+    *(
+        "nasbench.strategies.evolution",
+        "nasbench.strategies.hyperband",
+        "nasbench.evaluators.table",
+        "nasbench.reports.run_report",
+    ),
     *("nasbench.strategies.differentiable.training", "nasbench.evaluators.shared", "torch.func"),
 ]
 TABLE = ["--space", "nasbench201", "--evaluator", "table", "--dataset", "cifar100", "--evaluations", "4000"]
@@ -36,12 +41,17 @@ TRAINING = [
     *("--set", "recipe.epochs=1", "--set", "recipe.warmup_epochs=0", "--set", "recipe.channels=2"),
     *("--set", "recipe.cells=1"),
 ]
+RUNGS = [
+    *("--space", "nasbench201", "--strategy", "hyperband", "--evaluations", "11", "--seeds", "1"),
+    *("--baseline-size", "2", "--set", "recipe.epochs=4", "--set", "eta=2", "--set", "recipe.channels=2"),
+    *("--set", "recipe.cells=1"),
+]
 SUPERNET = [
     *("--space", "nasbench201", "--strategy", "sharpdarts", "--evaluations", "4", "--set", "strategy.batch_size=128"),
     *("--seeds", "1", "--baseline-size", "2", "--set", "recipe.epochs=1", "--set", "recipe.warmup_epochs=0"),
     *("--set", "recipe.channels=2", "--set", "recipe.cells=1"),
 ]
-ARGUMENTS = {"table": TABLE, "training": TRAINING, "supernet": SUPERNET}
+ARGUMENTS = {"table": TABLE, "training": TRAINING, "rungs": RUNGS, "supernet": SUPERNET}
 
 
 def work(folder: str, cache: str, arguments: list[str]) -> None:
@@ -117,3 +127,4 @@ def test_killed_many_times_and_resumed_equals_undisturbed(
             finish(folder, arguments)
         assert timeless(folder) == expected
         assert not list((folder / "run").rglob("*.part"))
+        assert not (folder / "run" / "weights").exists()

@@ -308,6 +308,14 @@ def test_collect_finds_runs_at_any_depth_and_each_once(tmp_path: Path) -> None:
     assert leaderboard(found).warnings == []
 
 
+def test_evaluations_at_several_numbers_of_epochs_are_another_budget(tmp_path: Path) -> None:
+    (result,) = runs("hyperband", GOOD[:1])
+    write_run(tmp_path / "run", result)
+    config = {"run": {"evaluations": 100, "strategy": {"name": "hyperband", "settings": {"maximum_epochs": 8}}}}
+    (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+    assert collect([tmp_path])[0]["budget"] == "100 evaluations of up to 8 epochs"
+
+
 def test_what_cannot_be_read_is_skipped_and_reported(tmp_path: Path) -> None:
     write_run(tmp_path / "a-good", make_result())
     (write_run(tmp_path / "b-torn", make_result(seed=1)) / "result.json").write_text('{"format": 1,')

@@ -53,6 +53,15 @@ def test_failures_at_chance_do_not_squash_the_curve() -> None:
     assert "evaluations not shown: 9 below this range" in words(svg)
 
 
+def test_what_was_trained_for_fewer_epochs_is_no_best_so_far() -> None:
+    rows = evaluations([70.0, 95.0, 71.0, 80.0])
+    for row, epochs in zip(rows, (1, 1, 3, 9), strict=True):
+        row["fidelity"] = [["epochs", epochs], ["schedule_epochs", 9]]
+    assert "one evaluation, fewer epochs" in words(svg := search_curve(make_result(), rows))
+    assert max(ticks(svg, "y")) < 95  # the range is that of the whole trainings
+    assert "one evaluation, fewer epochs" not in words(search_curve(make_result(), rows[-1:]))
+
+
 def test_a_failure_first_does_not_hide_the_search() -> None:
     svg = search_curve(make_result(), evaluations([None, None, 50.0, 60.0]))
     assert "evaluations not shown: 2 failed" in words(svg)

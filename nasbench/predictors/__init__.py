@@ -1,0 +1,1 @@
+"""How to guess: encodings of architectures, and models that predict a score from them."""
