@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import sys
@@ -35,6 +36,7 @@ def hardware() -> str:
     return text
 
 
+@functools.cache
 def _processor() -> str:
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -44,6 +46,7 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+@functools.cache
 def _version(package: str) -> str | None:
     try:
         return metadata.version(package)

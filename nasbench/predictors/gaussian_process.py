@@ -18,7 +18,7 @@ from nasbench.predictors.features import FeaturePredictor
 
 NOISES = np.logspace(-3.0, 1.0, 9)
 """Variances of the noise to choose from, as shares of the variance of the function."""
-POINTS_FOR_A_CHOICE = 200
+POINTS_FOR_A_CHOICE = 100
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class _Posterior:
 class KernelPredictor(FeaturePredictor):
     """A Gaussian process with noise. Noise, length scale and variance have the largest marginal likelihood on a grid.
 
-    Above 200 points the grid is searched on an even selection of them, so that a fit costs one inversion. ``std`` is
+    Above 100 points the grid is searched on an even selection of them, so that a fit costs one inversion. ``std`` is
     that of the function, without the noise of a measurement.
     """
 

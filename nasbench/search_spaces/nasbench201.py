@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cache
 from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
@@ -77,21 +77,13 @@ class NasBench201(DecisionSpace):
         return self.change(architecture, position, rng)
 
     # -- sameness ----------------------------------------------------------------------------------------------------
-    @cached_property
-    def _representatives(self) -> dict[tuple[Value, ...], Architecture]:
-        first: dict[str, Architecture] = {}
-        return {
-            cell.spec: first.setdefault(nasbench201_classes.benchmark_string(_operations(cell)), cell)
-            for cell in self.all()
-        }
-
     def canonical(self, architecture: Architecture) -> Architecture:
         """Return the first cell, in the order of `all`, that the benchmark counts as isomorphic (6,466 classes).
 
         See `nasbench201_classes.benchmark_string` for what that means. Raises BadInput if it is no cell of this space.
         """
         try:
-            return self._representatives[architecture.spec]
+            return _representatives()[architecture.spec]
         except (KeyError, TypeError):
             self.check(architecture)
             raise
@@ -225,6 +217,16 @@ class NasBench201(DecisionSpace):
         )
         head = 2 * stages[-1] + (stages[-1] + 1) * classes
         return stem + size.cells * cells + reductions + head
+
+
+@cache
+def _representatives() -> dict[tuple[Value, ...], Architecture]:
+    """Return the representative of every cell's isomorphism class by the cell's spec."""
+    first: dict[str, Architecture] = {}
+    return {
+        cell.spec: first.setdefault(nasbench201_classes.benchmark_string(_operations(cell)), cell)
+        for cell in NasBench201.all()
+    }
 
 
 def _operations(architecture: Architecture) -> Operations:
