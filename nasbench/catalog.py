@@ -12,6 +12,8 @@ from nasbench.core.errors import BadInput, unknown
 SPACES = {
     "darts": "nasbench.search_spaces.darts:Darts",
     "hypercuboid": "nasbench.search_spaces.hypercuboid:HyperCuboid",
+    "nasbench-graph": "nasbench.search_spaces.nasbench_graph:NasBenchGraph",
+    "nasbench-graph-proteins": "nasbench.search_spaces.nasbench_graph:NasBenchGraphProteins",
     "nasbench-macro": "nasbench.search_spaces.nasbench_macro:NasBenchMacro",
     "nasbench201": "nasbench.search_spaces.nasbench201:NasBench201",
     "ofa-mobilenetv3": "nasbench.search_spaces.ofa_mobilenetv3:OfaMobileNetV3",

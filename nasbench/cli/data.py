@@ -45,8 +45,9 @@ def import_data(
     source: Annotated[
         str,
         typer.Argument(
-            help="A NATS-Bench topology folder (needs the extra nats-bench), NAS-Bench-Macro's JSON file, "
-            "cifar10 or cifar100."
+            help="A NATS-Bench topology folder (needs the extra nats-bench), a CSV table of NAS-Bench-201, NASLib's "
+            "nb201_….pickle, NAS-Bench-Macro's JSON file, the folder of the Once-for-All CSV files, "
+            "nasbench-graph (from its package; needs the extra graph), cifar10 or cifar100."
         ),
     ],
     data_dir: DataDir = None,

@@ -50,7 +50,7 @@ def list_names(
         "strategies": {name: first_line("strategy", name, STRATEGIES) for name in STRATEGIES},
         "evaluators": {
             "shared": "Scores with the weights that an architecture has in the run's supernet. Keys: batch_size.",
-            "table": "Looks scores up in a benchmark table that others trained. Keys: latency.",
+            "table": "Looks scores up in a benchmark table that others trained. Keys: latency, shuffle.",
             "train": "Trains a network by a recipe. Keys: epochs, batch_size, channels, cells, repeats, macs.",
         },
         "recipes": {

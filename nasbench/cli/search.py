@@ -17,17 +17,26 @@ if TYPE_CHECKING:
 def search(
     options: RunOptions,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the configuration and the estimated cost.")] = False,
+    plan: Annotated[
+        bool, typer.Option("--plan", help="Print how many seeds would show which gain, and their cost; run nothing.")
+    ] = False,
 ) -> None:
     """Search an architecture and say whether searching helped.
 
     Without options: a complete small search of DARTS cells on scikit-learn's digits, by real training.
     """
     from nasbench.cli.console import ConsoleReporter, print_json
+    from nasbench.core.errors import BadInput
     from nasbench.experiments.folders import default_out
     from nasbench.experiments.result import summary
     from nasbench.experiments.search import run_search
 
+    if plan and dry_run:
+        raise BadInput("--plan and --dry-run answer different questions; give one of them.")
     parts = options.parts()
+    if plan:
+        _print_power(parts, options.json)
+        return
     folder = options.out or default_out(parts.complete_config)
     if dry_run:
         _print_plan(parts, folder, options.json)
@@ -77,7 +86,7 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     if result.get("front"):
         rows.insert(1, ("objectives", ", ".join(result["objectives"])))
         rows.insert(2, ("front", f"{len(result['front'])} architectures, hypervolume {result['hypervolume']:.6g}"))
-    print_table(f"{result['strategy']} on {result['space']}, {result['dataset']}", rows)
+    print_table(f"{result['identity']['method']} on {result['space']}, {result['dataset']}", rows)
     for note in result.get("notes", []):
         typer.echo(f"Note: {note}")
     typer.echo(f"Verdict: {result['verdict_sentence']}")
@@ -85,6 +94,38 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
 
 def _number(value: float | None, form: str, unit: str = "") -> str:
     return "unknown" if value is None else f"{value:{form}}{unit}"
+
+
+def _print_power(parts: Parts, as_json: bool) -> None:
+    from nasbench.cli.console import print_json, print_table
+    from nasbench.experiments.plan import in_words, plan
+
+    found = plan(parts)
+    if as_json:
+        print_json(found)
+        return
+    unit = "points" if found["unit"] == "points" else "standard deviations"
+
+    def cost(row: dict[str, Any]) -> str:
+        return "more than anyone will pay for" if row["seeds"] is None else in_words(row["seconds"], found["on_gpu"])
+
+    gains = [(f"{row['seeds']} seeds", f"{row['gain']:.2f} {unit}, {cost(row)}") for row in found["smallest_gain"]]
+    needs = [
+        (f"a gain of {row['gain']:g} {unit}", f"{row['seeds'] or 'too many'} seeds, {cost(row)}")
+        for row in found["seeds_needed"]
+    ]
+    by_rank = [
+        (f"beats {row['percentile']:.0f} %", f"{row['seeds']} seeds, {cost(row)}")
+        for row in found["seeds_needed_by_rank"]
+    ]
+    share = f"{100 * found['power']:.0f} %"
+    print_table(f"smallest gain seen with a probability of {share}", gains)
+    print_table(f"seeds that see a gain with a probability of {share}", needs)
+    if by_rank:
+        print_table("seeds by the share of random searches that are beaten", by_rank)
+    typer.echo(f"Gains are over {found['gain_over']}.")
+    typer.echo(f"Standard deviation: {found['std_source']}")
+    typer.echo(f"One seed costs {in_words(found['seconds_per_seed'], found['on_gpu'])}.")
 
 
 def _print_plan(parts: Parts, folder: Path, as_json: bool) -> None:

@@ -30,6 +30,10 @@ class Diverged(NasbenchError):
     """A candidate's training produced a loss that is not finite. Recorded as a failed evaluation."""
 
 
+class NotTrained(Diverged):
+    """A candidate that the authors of a benchmark left out. Recorded as a failed evaluation."""
+
+
 class SearchFailed(NasbenchError):
     """Work that had begun could not be finished (no candidate succeeded, disk full). Exit code 1."""
 

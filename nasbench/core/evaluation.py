@@ -9,7 +9,8 @@ from typing import Any, Literal, NamedTuple
 from nasbench.core.architecture import Architecture, freeze
 
 Fidelity = tuple[tuple[str, float], ...]
-Source = Literal["trained", "table", "shared", "inherited", "predicted"]
+Source = Literal["trained", "table", "shared", "inherited", "predicted", "shuffled"]
+"""Whence a score is; "shuffled" is another architecture's: a control in which nothing can be learned."""
 
 
 class Proposal(NamedTuple):
@@ -114,6 +115,17 @@ def longest_trained(evaluations: Iterable[Evaluation]) -> list[Evaluation]:
     succeeded = [evaluation for evaluation in evaluations if evaluation.status == "ok"]
     most = max((evaluation.epochs for evaluation in succeeded), default=math.inf)
     return [evaluation for evaluation in succeeded if evaluation.epochs == most]
+
+
+def epochs_trained(evaluations: Iterable[Evaluation]) -> float:
+    """Return how many epochs evaluations that all name their epochs cost: going on costs the further ones alone."""
+    epochs: dict[int, float] = {}
+    total = 0.0
+    for evaluation in evaluations:
+        parent = evaluation.proposal.parent
+        total += evaluation.epochs - (0.0 if parent is None else epochs[parent])
+        epochs[evaluation.id] = evaluation.epochs
+    return total
 
 
 class Learned(NamedTuple):

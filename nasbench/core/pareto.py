@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Generic, TypeVar
 
@@ -33,12 +33,15 @@ def dominations(costs: np.ndarray, violations: np.ndarray | None = None) -> np.n
 def non_dominated_sort(costs: np.ndarray, violations: np.ndarray | None = None) -> np.ndarray:
     """Return the rank [n] of each point: 0 if nothing dominates it, k if nothing of rank k or above does.
 
-    Fast non-dominated sorting of Deb et al., IEEE TEC 2002, section III-A, a front at a time.
+    Fast non-dominated sorting of Deb et al., IEEE TEC 2002, section III-A, a front at a time; of two objectives by the
+    sweep of Jensen, Reducing the run-time complexity of multiobjective EAs, IEEE TEC 2003.
     """
     if costs.shape[1] == 1:  # every cost is a front of its own: no need to take them off one by one
         broken = np.zeros(len(costs)) if violations is None else violations
         keys = np.stack([broken, np.where(broken == 0, costs[:, 0], 0.0)])
         return np.unique(keys, axis=1, return_inverse=True)[1].reshape(-1)
+    if costs.shape[1] == 2:
+        return _ranks_of_two(costs, np.zeros(len(costs)) if violations is None else violations)
     dominates = dominations(costs, violations)
     dominators = dominates.sum(axis=0)
     ranks = np.full(len(costs), -1, dtype=np.intp)
@@ -55,6 +58,12 @@ def non_dominated(costs: np.ndarray) -> np.ndarray:
     """Return [n] whether no other point dominates this one. Of equal points all are kept; no [n, n] array is made."""
     left = np.lexsort(costs.T[::-1])  # whatever dominates a point stands before it
     kept = np.zeros(len(costs), dtype=bool)
+    if costs.shape[1] == 2 and len(costs):
+        ordered = costs[left]
+        other = np.append(True, (ordered[1:] != ordered[:-1]).any(axis=1))  # than the point before
+        lower = np.append(True, ordered[1:, 1] < np.minimum.accumulate(ordered[:-1, 1]))
+        kept[left] = lower[other][np.cumsum(other) - 1]
+        return kept
     while len(left):
         first = costs[left[0]]
         rest = costs[left]
@@ -114,6 +123,25 @@ class Front(Generic[Member]):
         """Return the members, best by the first objective first, then by the further ones, then by how they print."""
         keys = [(row, repr(member)) for row, member in zip(self.costs.tolist(), self.members, strict=True)]
         return [self.members[i] for i in sorted(range(len(keys)), key=keys.__getitem__)]
+
+
+def _ranks_of_two(costs: np.ndarray, violations: np.ndarray) -> np.ndarray:
+    """Return what `non_dominated_sort` does, of two objectives."""
+    feasible = np.flatnonzero(violations == 0)
+    order = feasible[np.lexsort(costs[feasible].T[::-1])]
+    lowest: list[float] = []  # of each front so far, in the second objective; they rise
+    ranks, rank, before = [], 0, None
+    for point in costs[order].tolist():
+        if point != before:  # of equal points none dominates another
+            rank, before = bisect_right(lowest, point[1]), point
+            lowest[rank : rank + 1] = point[1:]
+        ranks.append(rank)
+    result = np.empty(len(costs), dtype=np.intp)
+    result[order] = ranks
+    if len(order) < len(costs):  # what violates more comes after all that violates less, whatever the costs
+        broken = violations != 0
+        result[broken] = len(lowest) + np.unique(violations[broken], return_inverse=True)[1]
+    return result
 
 
 def _volume(costs: np.ndarray, corner: np.ndarray) -> float:

@@ -60,7 +60,9 @@ class Objective:
         if evaluation.status != "ok":
             return -math.inf
         value = _measured(evaluation, self.name)
-        if math.isnan(value) or any(constraint.violation(evaluation) > 0 for constraint in self.constraints):
+        if math.isnan(value):
+            return -math.inf
+        if self.constraints and any(constraint.violation(evaluation) > 0 for constraint in self.constraints):
             return -math.inf
         return value if self.maximize else -value
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from nasbench.core import restricted_pickle
 from nasbench.core.errors import BadInput
-from nasbench.datasets import restricted_pickle
 from nasbench.datasets.archives import read_archive
 from nasbench.datasets.images import Images, Source, as_images
 

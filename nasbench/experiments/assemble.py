@@ -34,6 +34,12 @@ if TYPE_CHECKING:
 NO_HELD_OUT = "no held-out score"
 """The words in place of a verdict where a benchmark has one score for all purposes."""
 
+SHUFFLED = (
+    "With shuffled rewards a search sees the validation accuracies of other architectures, dealt anew for every seed. "
+    "It is a control and no result: on average it ends with an average random architecture, unless it knows more than "
+    "the scores that it is told."
+)
+
 
 @dataclass
 class Parts:
@@ -45,6 +51,20 @@ class Parts:
 
     def __post_init__(self) -> None:
         look_for_modules_in(self.folder)
+
+    def sharing(self, config: RunConfig) -> Parts:
+        """Return the parts of another run, which takes over space, table and judge if it looks up in the same table."""
+        other = Parts(config, self.data_dir, self.folder)
+        if (
+            self.on_table
+            and other.on_table
+            and (config.space, config.dataset, config.strategy.name)
+            == (self.config.space, self.config.dataset, self.config.strategy.name)
+        ):
+            other.space, other.table = self.space, self.table
+            if self.judged:
+                other.table_judge = self.table_judge
+        return other
 
     @cached_property
     def space(self) -> SearchSpace:
@@ -66,7 +86,9 @@ class Parts:
     def table(self) -> Benchmark:
         from nasbench.tables.table import load_table
 
-        return load_table(self.config.space.name, self.config.dataset, self.data_dir)
+        strategy = resolve("strategy", self.config.strategy.name, STRATEGIES)
+        several = "epochs" in getattr(strategy, "fidelities", ())
+        return load_table(self.config.space.name, self.config.dataset, self.data_dir, several_epochs=several)
 
     @cached_property
     def loaded(self) -> LoadedTask:
@@ -80,7 +102,12 @@ class Parts:
         loaded = load_task_with_split(
             name, data_dir=self.data_dir, split_seed=recipe.split_seed, validation=recipe.validation
         )
-        search = loaded.task.search
+        search, wanted = loaded.task.search, self.space.task_kind
+        if wanted not in (None, search.kind):
+            raise BadInput(
+                f"the networks of '{self.space.name}' are for data of kind '{wanted}', and '{name}' is of kind "
+                f"'{search.kind}': the package has none to train them on; use --evaluator table."
+            )
         if search.kind == "image" and not (hasattr(search.train, "images") and hasattr(search.validation, "images")):
             raise BadInput(f"data set '{name}': train and validation of an image task must be Images.")
         return loaded
@@ -105,7 +132,9 @@ class Parts:
     @property
     def notes(self) -> tuple[str, ...]:
         """Sentences about the scores that every report must contain."""
-        return self.table.notes if self.on_table else ()
+        if not self.on_table:
+            return ()
+        return (*self.table.notes, SHUFFLED) if self.evaluator.source == "shuffled" else self.table.notes
 
     @cached_property
     def data_fingerprint(self) -> str:
@@ -148,12 +177,10 @@ class Parts:
     def _check_fidelities(self, name: str, strategy: type[Strategy]) -> None:
         """Raise BadInput if the strategy sets a fidelity that the evaluator does not offer, or that the user set."""
         evaluator = self.config.evaluator
+        if strategy.fidelities and self.on_table:
+            self._check_epochs_of_table(name, strategy)
+            return
         lacking = set(strategy.fidelities) - _fidelities(evaluator.name)
-        if lacking and self.on_table:
-            raise BadInput(
-                f"{name} scores candidates at several numbers of epochs, and the table of '{self.config.space.name}' "
-                f"holds validation accuracy at one fidelity ({self.table.fidelity}); use --evaluator train."
-            )
         if lacking:
             able = [known for known in EVALUATORS if not lacking - _fidelities(known)]
             raise BadInput(
@@ -163,6 +190,22 @@ class Parts:
         for key in strategy.fidelities:
             if evaluator.settings.get(key) is not None:
                 raise BadInput(f"{name} sets the {key} of every candidate itself; leave out evaluator.{key}.")
+
+    def _check_epochs_of_table(self, name: str, strategy: type[Strategy]) -> None:
+        from nasbench.tables.table import Table
+
+        table, wanted = self.table, self.config.strategy.settings.get("maximum_epochs")
+        if not set(strategy.fidelities) <= set(table.fidelities):
+            raise BadInput(
+                f"{name} scores candidates at several numbers of epochs, and the table of '{self.config.space.name}' "
+                f"holds validation accuracy at one fidelity ({table.fidelity}); use --evaluator train."
+            )
+        assert isinstance(table, Table)
+        if wanted not in (None, table.epochs[-1]):
+            raise BadInput(
+                f"the networks of this table were trained with a schedule of {table.epochs[-1]} epochs, and not of "
+                f"{wanted}; leave out maximum_epochs."
+            )
 
     @cached_property
     def shared(self) -> SharedWeights | None:
@@ -191,7 +234,9 @@ class Parts:
         if not isinstance(target, type):
             raise BadInput(f"'{part.name}' is not an evaluator class.")
         if self.on_table:
-            built = target(self.space, self.table, config, self.data_dir)
+            built = target(
+                self.space, self.table, config, self.data_dir, generator(self.config.seed, "shuffled rewards")
+            )
             if self.config.objectives or self.config.constraints:  # what it cannot measure is refused before a search
                 one = Proposal(self.space.sample(generator(0, "objectives")))
                 costs_of(self.problem.objectives, self.problem.constraints, [built.evaluate(one, id=0, seed=0)])

@@ -15,7 +15,7 @@ from nasbench.core.objectives import parse_constraints, parse_objectives
 from nasbench.core.problem import Objective
 from nasbench.datasets.load import describe
 from nasbench.evaluators.recipe import RECIPES, Recipe, default_recipe
-from nasbench.tables.table import datasets
+from nasbench.tables.table import datasets, longest_epochs
 
 DEFAULT_LOOK_UPS = 500
 DEFAULT_TRAININGS = 24
@@ -111,7 +111,7 @@ def resolve_settings(settings: Settings) -> RunConfig:
 
     def configured(kind: str) -> BaseModel | None:
         model = models[kind]
-        return validated(model, {**guided_by_recipe(model, recipe), **values[kind]}, kind) if model else None
+        return validated(model, {**guided_by_recipe(model, recipe, space), **values[kind]}, kind) if model else None
 
     evaluations = settings.evaluations
     if evaluations is None and settings.time is None:
@@ -178,10 +178,16 @@ def needs_shared_weights(part: Any) -> bool:
     return bool(getattr(part, "shares_weights", False))
 
 
-def guided_by_recipe(model: type[BaseModel], recipe: Recipe | None) -> dict[str, Any]:
-    """Return the settings of a strategy that the recipe decides unless the user does, such as the augmentation."""
+def guided_by_recipe(model: type[BaseModel], recipe: Recipe | None, space: str) -> dict[str, Any]:
+    """Return the settings of a strategy that the recipe decides unless the user does, such as the augmentation.
+
+    Without a recipe, on a table, it is the number of epochs for which the networks of the space's table were trained.
+    """
     adapt = getattr(model, "from_recipe", None)
-    return dict(adapt(recipe.model_dump())) if adapt is not None and recipe is not None else {}
+    if adapt is None or recipe is not None:
+        return dict(adapt(recipe.model_dump())) if adapt is not None and recipe is not None else {}
+    longest = longest_epochs(space) if "maximum_epochs" in model.model_fields else None
+    return {} if longest is None else dict(adapt({"epochs": longest}))
 
 
 def measuring(config: BaseModel, metrics: list[str]) -> BaseModel:

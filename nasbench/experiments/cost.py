@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from nasbench.core.abilities import Timed
 from nasbench.experiments.assemble import Parts
+from nasbench.tables.table import Table
+
+
+def whole_trainings(parts: Parts, epochs: float) -> int:
+    """Return how many architectures of the run's table could be trained to the end in so many epochs, rounded up."""
+    assert isinstance(parts.table, Table) and parts.table.epochs
+    return max(1, math.ceil(epochs / parts.table.epochs[-1]))
 
 
 def estimate(parts: Parts) -> dict[str, float]:

@@ -3,16 +3,28 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol
 
 from nasbench.core.errors import BadInput, MissingData, unknown
 from nasbench.core.locations import find, user_data_folder
 from nasbench.datasets.load import locate as locate_data
 from nasbench.experiments.reporter import Reporter
-from nasbench.tables import nasbench201, nasbench_macro
+from nasbench.tables import nasbench201, nasbench201_file, nasbench_graph, nasbench_macro, naslib, ofa_mobilenetv3
 from nasbench.tables.table import TABLES, Benchmark, Surrogate, Table, datasets, load_table, sources
 
 DOWNLOADS = ("cifar10", "cifar100")
+
+
+class Importer(Protocol):
+    """A module that says of a file or folder, by its content, whether it is its own, and converts it."""
+
+    def is_original(self, source: Path, /) -> bool: ...
+
+    def import_file(self, source: Path, target: Path, /) -> Path: ...
+
+
+IMPORTERS: tuple[Importer, ...] = (nasbench_macro, ofa_mobilenetv3, nasbench201_file, naslib)
 
 
 def inventory(data_dir: Path | None) -> dict[str, dict[str, Any]]:
@@ -20,7 +32,7 @@ def inventory(data_dir: Path | None) -> dict[str, dict[str, Any]]:
     rows = {}
     for space in TABLES:
         for source in sources(space):
-            path = find([source.file, Path(source.file).name, *source.other_names], data_dir)
+            path = find([source.file, Path(source.file).name, *source.other_names], data_dir) or source.elsewhere()
             rows[source.file] = {"path": None if path is None else str(path), "how": source.how}
     rows["digits"] = {"path": "bundled with scikit-learn", "how": ""}
     for name in DOWNLOADS:
@@ -53,9 +65,7 @@ def verify_tables(data_dir: Path | None) -> dict[str, dict[str, Any]]:
 def _tables_at_hand(space: str, data_dir: Path | None) -> list[Benchmark]:
     names = list(datasets(space))
     if space == "nasbench201":  # its file may lack a data set, or have one more
-        header, _ = nasbench201.read_rows(nasbench201.locate(data_dir))
-        ending = nasbench201.SEARCH_COLUMN
-        names = [column.removesuffix(ending) for column in header if column.endswith(ending)]
+        names = nasbench201.datasets_at_hand(data_dir)
     return [load_table(space, name, data_dir) for name in names]
 
 
@@ -81,19 +91,31 @@ def import_source(source: str, data_dir: Path | None, reporter: Reporter) -> Pat
         from nasbench.datasets.download import download
 
         return download(source.lower(), target)
-    folder = Path(source)
-    if not folder.exists():
+    if source.lower() == nasbench_graph.SPACE:
+        return nasbench_graph.import_package(target)
+    path = Path(source)
+    if not path.exists():
         if "/" in source or "." in source:
             raise MissingData(f"{source} does not exist.")
-        raise unknown("data set to download", source, DOWNLOADS)
-    if nasbench_macro.is_original(folder):
-        return nasbench_macro.import_file(folder, target)
-    if not folder.is_dir():
+        raise unknown("data set to import", source, [*DOWNLOADS, nasbench_graph.SPACE])
+    try:
+        for benchmark in IMPORTERS:
+            if benchmark.is_original(path):
+                return benchmark.import_file(path, target)
+    except OSError as error:
+        raise BadInput(f"{source} cannot be read: {error.strerror}.") from error
+    if not path.is_dir():
         raise BadInput(
             f"{source} is a file; give the folder NATS-tss-v1_0-3ffb9-simple with its .pickle.pbz2 files, "
-            f"or {nasbench_macro.ORIGINALS[0]}."
+            f"{nasbench_macro.ORIGINALS[0]}, {naslib.ORIGINALS[0]}, a CSV table of NAS-Bench-201 or the CSV files of "
+            "the Once-for-All sub-networks."
         )
+    return _import_nats_bench(path, target, reporter)
+
+
+def _import_nats_bench(folder: Path, target: Path, reporter: Reporter) -> Path:
     from nasbench.tables.nats_bench import import_folder
 
-    with reporter.phase("importing NATS-Bench", 15_625) as step:
-        return import_folder(folder, target, lambda done: step(done, "cells read"))
+    with reporter.phase("importing NATS-Bench", 15_625) as step, TemporaryDirectory() as aside:
+        table = import_folder(folder, Path(aside), lambda done: step(done, "cells read"))
+        return nasbench201_file.import_file(table, target)

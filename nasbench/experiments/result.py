@@ -20,6 +20,8 @@ from nasbench.protocol.verdict import Verdict
 GOALS = ("objectives", "constraints", "front", "hypervolume", "reference_point")
 """What a result has only where objectives or constraints were named."""
 
+SHUFFLED = "with shuffled rewards"
+
 
 def make_result(
     parts: Parts,
@@ -181,7 +183,10 @@ def identity(parts: Parts) -> dict[str, Any]:
 
 
 def method_label(config: RunConfig, strategy: type) -> str:
-    """Return the strategy's name with the settings that are not its defaults, its objectives and constraints."""
+    """Return the strategy's name with the settings that are not its defaults, its objectives and constraints.
+
+    A control is named as one.
+    """
     model = config_model(strategy)
     defaults: dict[str, Any] = {}
     if model is not None:
@@ -189,14 +194,16 @@ def method_label(config: RunConfig, strategy: type) -> str:
         # As in the configuration, which is JSON.
         defaults = {
             name: list(value) if isinstance(value, tuple) else value
-            for name, value in {**stated, **guided_by_recipe(model, config.recipe)}.items()
+            for name, value in {**stated, **guided_by_recipe(model, config.recipe, config.space.name)}.items()
         }
     changed = {key: value for key, value in config.strategy.settings.items() if value != defaults.get(key)}
     inside = ", ".join(f"{key}={value}" for key, value in changed.items())
     label = f"{config.strategy.name}({inside})" if inside else config.strategy.name
     if config.objectives:
         label += f" for {', '.join(config.objectives)}"
-    return f"{label} with {', '.join(config.constraints)}" if config.constraints else label
+    if config.constraints:
+        label += f" with {', '.join(config.constraints)}"
+    return f"{label} {SHUFFLED}" if config.evaluator.settings.get("shuffle") else label
 
 
 def summary(result: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nasbench.core.abilities import Relaxing, Storing
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput, SearchFailed
-from nasbench.core.evaluation import Evaluation, Learned
+from nasbench.core.evaluation import Evaluation, Learned, epochs_trained
 from nasbench.core.ledger import Ledger
 from nasbench.core.loop import Watcher, search
 from nasbench.core.progress import Progress
@@ -19,6 +19,7 @@ from nasbench.core.run_directory import RunDirectory, open_run, require_same
 from nasbench.distributed.workers import worker_pool
 from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import needs_shared_weights
+from nasbench.experiments.cost import whole_trainings
 from nasbench.experiments.environment import describe_environment
 from nasbench.experiments.front import front_of, goals_record
 from nasbench.experiments.live import view_of_learning
@@ -99,7 +100,10 @@ def _work(parts: Parts, config: dict[str, Any], out: Path, reporter: Reporter, w
                 if recommended:
                     parts.space.check(recommended[0])
                     if parts.judged:
-                        found = _judge(parts, recommended[0], len(ledger), out, reporter)
+                        spent = len(ledger)
+                        if parts.on_table and parts.strategy.fidelities:
+                            spent = whole_trainings(parts, epochs_trained(ledger.evaluations))
+                        found = _judge(parts, recommended[0], spent, out, reporter)
                         result = make_result(parts, ledger, progress.seconds, out, **found) | goals
                     else:
                         result = unjudged_result(parts, ledger, progress.seconds, out, recommended[0]) | goals
@@ -182,7 +186,7 @@ def _judge(parts: Parts, architecture: Architecture, evaluations: int, run: Path
         verdict = judge.verdict(list(final.test_accuracies), evaluations)
         verdict = replace(verdict, sentence=" ".join([verdict.sentence, *other_goals(parts)]))
         random_search = random_search_record(judge.random_search(evaluations), final.test_accuracies[0])
-        curve = judge.random_curve(evaluations)
+        curve = None if parts.strategy.fidelities else judge.random_curve(evaluations)
     else:
         from nasbench.protocol.training_judge import random_curve
 

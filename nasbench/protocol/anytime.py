@@ -35,6 +35,7 @@ class Course:
         incumbents: [B] number (from 0) of the evaluation that would be recommended after each.
         seconds: [B] seconds that evaluators had worked when each was done, summed over workers; None where scores were
             looked up, which takes no time that means anything.
+        sources: whence the scores are, of those that succeeded.
     """
 
     specs: tuple[Spec, ...]
@@ -42,6 +43,7 @@ class Course:
     failed: NDArray[np.bool_]
     incumbents: NDArray[np.intp]
     seconds: Floats | None
+    sources: frozenset[str] = frozenset()
 
     @property
     def best_validation(self) -> Floats:
@@ -70,13 +72,14 @@ def course_of(records: Sequence[Mapping[str, Any]], chance: float) -> Course | N
             float(record["metrics"][METRIC]) if good else chance for record, good in zip(evaluations, ok, strict=True)
         ]
         specs = tuple(freeze(record["architecture"][1]) for record in evaluations)
-        looked_up = all(record["source"] in ("table", "predicted") for record in evaluations)
+        looked_up = all(record["source"] in ("table", "predicted", "shuffled") for record in evaluations)
         seconds = None if looked_up else _seconds(records)
+        sources = frozenset(record["source"] for record, good in zip(evaluations, ok, strict=True) if good)
     except (KeyError, TypeError, ValueError, IndexError) as error:
         raise BadInput(f"not the records of a search ({error!r}).") from error
     failed = ~np.array(ok)
     validation = as_scores(scores, "validation scores")
-    return Course(specs, validation, failed, incumbents(preference(validation, failed, specs)), seconds)
+    return Course(specs, validation, failed, incumbents(preference(validation, failed, specs)), seconds, sources)
 
 
 def _seconds(records: Sequence[Mapping[str, Any]]) -> Floats:

@@ -23,6 +23,8 @@ class TableJudge:
     def __init__(self, table: Table, data_dir: Path | None = None) -> None:
         self._table = table
         self._scores = held_out_scores(table, data_dir)
+        self._random_searches: dict[int, RandomSearch] = {}
+        self._random_curves: dict[int, dict[str, list[float]]] = {}
 
     def final(self, architecture: Architecture) -> FinalScores:
         """Return the test accuracy of one architecture, the mean over the benchmark's trained seeds."""
@@ -45,13 +47,19 @@ class TableJudge:
 
     def random_search(self, evaluations: int) -> RandomSearch:
         """Return the exact distribution of random search with this many evaluations."""
-        return RandomSearch(self._table.valid_accuracy, self._scores, min(evaluations, len(self._scores)))
+        if evaluations not in self._random_searches:
+            size = min(evaluations, len(self._scores))
+            self._random_searches[evaluations] = RandomSearch(self._table.valid_accuracy, self._scores, size)
+        return self._random_searches[evaluations]
 
     def random_curve(self, evaluations: int) -> dict[str, list[float]]:
         """Return the best validation accuracy so far of random search: exact mean and quartiles."""
-        points = np.unique(np.geomspace(1, min(evaluations, len(self._scores)), POINTS_OF_A_CURVE).astype(int))
-        mean, low, high = proxy_curve(self._table.valid_accuracy, points)
-        return {"evaluations": points.tolist(), "mean": list(mean), "low": list(low), "high": list(high)}
+        if evaluations not in self._random_curves:
+            points = np.unique(np.geomspace(1, min(evaluations, len(self._scores)), POINTS_OF_A_CURVE).astype(int))
+            curves = dict(zip(("mean", "low", "high"), proxy_curve(self._table.valid_accuracy, points), strict=True))
+            known = {"evaluations": points.tolist(), **{name: curve.tolist() for name, curve in curves.items()}}
+            self._random_curves[evaluations] = known
+        return self._random_curves[evaluations]
 
     def verdict(self, test_accuracies: list[float], evaluations: int) -> Verdict:
         """Judge runs by their test accuracies, one a run."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from nasbench.protocol.anytime import Course, Floats, Spec, carried_on, log_area
 from nasbench.protocol.comparisons import regret_area
+from nasbench.protocol.table_controls import TableControls
 from nasbench.tables.held_out import held_out_scores
 from nasbench.tables.table import Table
 
@@ -32,22 +33,24 @@ class Regret:
 
 
 class TableRegret:
-    """The best scores of a table, and the regret of searches on it. It reads the held-out scores."""
+    """The best scores of a table, its controls, and the regret of searches on it. It reads the held-out scores."""
 
     def __init__(self, table: Table, data_dir: Path | None = None) -> None:
         self._table = table
         self._held_out = held_out_scores(table, data_dir)
         self.fingerprint = table.fingerprint
         self.chance = 100 / table.classes
-        self.best_validation = float(table.valid_accuracy.max())
-        self.best_test = float(self._held_out.max())
+        self.controls = TableControls(table.valid_accuracy, self._held_out)
+        self.best_validation = self.controls.best_validation
+        self.best_test = self.controls.oracle
 
     def of(self, course: Course, recommended: Spec | None, evaluations: int) -> tuple[Regret, Regret]:
         """Return validation and test regret of a search, its curves carried on to so many evaluations.
 
         ``recommended`` is the encoding that the search ended with, None if it failed, which counts as chance.
         """
-        rows = [self._table.row[spec] for spec in course.specs]
+        row_of = self._table.row
+        rows = [0 if failed else row_of[spec] for spec, failed in zip(course.specs, course.failed, strict=True)]
         final = np.where(course.failed, self.chance, self._held_out[rows])[course.incumbents]
         valid_end, test_end = self.chance, self.chance
         if recommended is not None:

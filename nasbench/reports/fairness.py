@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench.core.architecture import Architecture
-from nasbench.reports.leaderboard import LeaderboardTable
+from nasbench.reports.leaderboard import LeaderboardTable, largest_baseline
 from nasbench.reports.leaderboard_across import rows_of
 from nasbench.reports.leaderboard_anytime import Anytime, Task
 from nasbench.reports.leaderboard_rows import Run, test_scores
@@ -50,8 +50,8 @@ def _unfinished(paths: Iterable[Path]) -> Iterator[str]:
 
 def _of_row(row: dict[str, Any], runs: Sequence[Run], anytime: Anytime) -> Iterator[str]:
     seeds = sorted({int(run["seed"]) for run in runs})
-    gaps = sorted(set(range(seeds[0], seeds[-1] + 1)) - set(seeds))
-    if 0 < len(gaps) < len(seeds):
+    gaps = _gaps(seeds)
+    if gaps:
         yield f"seeds {_listed(gaps)} are missing between the others; every run that was made counts, failed ones too."
     other = [run for run in runs if _chose_otherwise(run, anytime)]
     if other:
@@ -68,6 +68,19 @@ def _of_row(row: dict[str, Any], runs: Sequence[Run], anytime: Anytime) -> Itera
     trainings = {len(run["final"]["test_accuracies"]) for run in runs if run["final"]}
     if len(trainings) > 1:
         yield f"its runs have different numbers of final trainings: {_listed(sorted(trainings))}."
+    dropped = [run for run in runs if (seeds_of := _final_seeds(run)) and len(seeds_of) != _trainings(run)]
+    if dropped:
+        yield f"{_count(len(dropped), 'run')} with another number of test accuracies than of final trainings."
+    same = [
+        run for run in runs if run["final"] and [(run["metrics"] or {}).get("valid_accuracy")] == test_scores([run])
+    ]
+    if len(runs) > 1 and len(same) == len(runs):
+        yield "in every run the validation accuracy is the test accuracy; the search may have seen test data."
+    if any(run.get("constraints") for run in runs):
+        yield "it searched under constraints, to which the random architectures that it is compared with are not held."
+    kinds = sorted({kind for run in runs for kind in _kinds(run, anytime) - {run["identity"].get("source")}})
+    if kinds:
+        yield f"its ledgers hold scores of another kind ({', '.join(kinds)}) than the results say ({row['source']})."
     if ";" in str(row["code_version"]):
         yield f"its runs were made by different versions of this package: {row['code_version']}."
 
@@ -76,6 +89,10 @@ def _of_ranking(members: Members) -> Iterator[str]:
     samplers = {row["sampler"] for row, runs in members if any(run["baseline"] for run in runs)}
     if len(samplers) > 1:
         yield f"random architectures were drawn in different ways ({_listed(sorted(map(str, samplers)))}); RI differs."
+    pools = {key for row, runs in members if (key := largest_baseline(runs).get("key"))}
+    if len(pools) > 1:
+        yield f"methods are compared with different random architectures ({_listed(sorted(pools))}); RI differs."
+    yield from _other_seeds(members)
     by_time = [row for row, runs in members if any("seconds" in str(run.get("budget")) for run in runs)]
     machines = {row["hardware"] for row in by_time}
     if len(machines) > 1 or any(";" in str(machine) for machine in machines):
@@ -108,6 +125,35 @@ def _copies(members: Members) -> Iterator[str]:
         if scores in first:
             yield f"{first[scores]} and {row['method']} have the very same test accuracies; one may be a copy."
         first.setdefault(scores, row["method"])
+
+
+def _other_seeds(members: Members) -> Iterator[str]:
+    """Name methods whose seeds are not the first of all that were used: fewer seeds are fair, picked ones are not."""
+    seeds = {id(row): sorted({int(run["seed"]) for run in runs}) for row, runs in members}
+    used = sorted({seed for mine in seeds.values() for seed in mine})
+    for row, _ in members:
+        mine = seeds[id(row)]
+        if mine != used[: len(mine)] and not _gaps(mine):
+            yield f"{row['method']} has other seeds ({_listed(mine)}) than others; picked seeds would look like this."
+
+
+def _gaps(seeds: Sequence[int]) -> list[int]:
+    """Return the seeds missing between these sorted ones, none if they lie so far apart that they are no sequence."""
+    gaps = sorted(set(range(seeds[0], seeds[-1] + 1)) - set(seeds))
+    return gaps if len(gaps) < len(seeds) else []
+
+
+def _final_seeds(run: Run) -> Sequence[int]:
+    return (run["final"] or {}).get("seeds") or ()
+
+
+def _trainings(run: Run) -> int:
+    return len(run["final"]["test_accuracies"])
+
+
+def _kinds(run: Run, anytime: Anytime) -> frozenset[str]:
+    course = anytime.courses.get(run["run"])
+    return frozenset() if course is None or run["identity"].get("source") == "predicted" else course.sources
 
 
 def _chose_otherwise(run: Run, anytime: Anytime) -> bool:

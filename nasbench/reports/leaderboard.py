@@ -22,10 +22,12 @@ from nasbench.protocol.stored_result import read_result
 from nasbench.protocol.verdict import MIN_RUNS
 from nasbench.reports.leaderboard_rows import (
     COLUMNS,
+    SHUFFLED,
     Conditions,
     RowKey,
     Run,
     decisive_p,
+    is_control,
     is_random_search,
     make_row,
     row_key,
@@ -115,7 +117,8 @@ def leaderboard(results: Sequence[Mapping[str, Any]]) -> LeaderboardTable:
     Among the rows of one space and data set the largest group with the same protocol, recipe, split, data and budget
     (`Conditions.fits`) is ranked, by mean test accuracy; every other row says in ``not_comparable`` which of these
     differs. A single run is never ranked. ``rank_mean`` averages a method's ranks over spaces and data sets. p-values
-    are adjusted by Holm's method over all rows. A run given twice counts once; a failed run stays in ``n_runs``.
+    are adjusted by Holm's method over all rows. A run given twice counts once; a failed run stays in ``n_runs``. A
+    control with shuffled rewards keeps its row, and is neither ranked nor tested.
     """
     import pandas as pd
 
@@ -146,7 +149,7 @@ def leaderboard(results: Sequence[Mapping[str, Any]]) -> LeaderboardTable:
     warnings += [
         f"{row['method']} on {row['space']}, {row['dataset']} is not ranked: {row['not_comparable']}."
         for row in rows
-        if row["not_comparable"]
+        if row["not_comparable"] and row["source"] != SHUFFLED
     ]
     order = sorted(range(len(rows)), key=lambda i: _place(rows[i], ranks[i]))
     frame = pd.DataFrame([rows[i] for i in order], columns=list(COLUMNS))
@@ -198,7 +201,7 @@ def _random_searches(groups: Mapping[RowKey, list[Run]]) -> dict[tuple[str, str,
     """Return the test accuracies of random search wherever it has enough runs to compare with."""
     found: dict[tuple[str, str, Conditions], list[float]] = {}
     for key, runs in groups.items():
-        scores = test_scores(runs) if is_random_search(key.method) else None
+        scores = test_scores(runs) if is_random_search(key.method) and not is_control(runs) else None
         place = (key.space, key.dataset, key.conditions)
         if scores is not None and len(scores) >= max(MIN_RUNS, len(found.get(place, ())) + 1):
             found[place] = scores
@@ -216,7 +219,8 @@ def _random_search_beside(key: RowKey, found: Mapping[tuple[str, str, Conditions
 
 
 def _adjust(rows: Sequence[Row]) -> None:
-    tested = [(row, p_value) for row in rows if (p_value := decisive_p(row)) is not None]
+    methods = [row for row in rows if row["source"] != SHUFFLED]
+    tested = [(row, p_value) for row in methods if (p_value := decisive_p(row)) is not None]
     if tested:
         for (row, _), adjusted in zip(tested, holm([p_value for _, p_value in tested]).tolist(), strict=True):
             row["p_holm"] = adjusted
@@ -230,14 +234,17 @@ def _rank(keyed: Sequence[tuple[RowKey, Row]]) -> list[float | None]:
     for i, (key, _) in enumerate(keyed):
         places[key.space, key.dataset].append(i)
     for members in places.values():
-        rankable = [i for i in members if keyed[i][1]["n_runs"] > 1 and keyed[i][1]["test_mean"] is not None]
-        chosen = _largest_group(keyed, rankable or members)
+        methods = [i for i in members if keyed[i][1]["source"] != SHUFFLED]
+        rankable = [i for i in methods if keyed[i][1]["n_runs"] > 1 and keyed[i][1]["test_mean"] is not None]
+        chosen = _largest_group(keyed, rankable or methods or members)
         ranked = [i for i in rankable if keyed[i][0].conditions.fits(chosen)]
         means = np.array([keyed[i][1]["test_mean"] for i in ranked])
         for i in ranked:
             mean = keyed[i][1]["test_mean"]
             ranks[i] = float((means > mean).sum() + ((means == mean).sum() + 1) / 2)
-        for i in members:
+        for i in sorted(set(members) - set(methods)):
+            keyed[i][1]["not_comparable"] = "its rewards were shuffled"
+        for i in methods:
             key, row = keyed[i]
             reasons = [row["not_comparable"], _difference(key.conditions, chosen)]
             reasons.append("one run" if row["n_runs"] == 1 else None)
@@ -299,17 +306,17 @@ HEADINGS = (
     *("rank", "method", "space", "data set", "runs", "test %"),
     *("random %", "RI %", "beats RS", "p (Holm)", "search s", "verdict"),
 )
-IN_TERMINAL = {
-    "rank": 4,
-    "method": 9,
-    "runs": 4,
-    "test %": 12,
-    "RI %": 14,
-    "beats RS": 5,
-    "p (Holm)": 7,
-    "verdict": 14,
+IN_TERMINAL: dict[str, tuple[str, int | None]] = {
+    "rank": ("rank", 4),
+    "method": ("method", None),
+    "runs": ("runs", 4),
+    "test %": ("test % ± std", 13),
+    "RI %": ("RI % ± 95 %", 13),
+    "beats RS": ("beats RS", 5),
+    "p (Holm)": ("p (Holm)", 7),
+    "verdict": ("verdict", None),
 }
-"""Columns of the terminal's table and the fewest characters they get: together less than 80."""
+"""Headings of the terminal's table and the characters of its columns; words share what is left, 27 of 80."""
 
 
 def short_rows(table: LeaderboardTable) -> list[dict[str, str]]:
@@ -321,7 +328,8 @@ def short_rows(table: LeaderboardTable) -> list[dict[str, str]]:
         interval = ""
         if known["ri_ci_low"] is not None:
             interval = f" [{known['ri_ci_low']:+.2f}, {known['ri_ci_high']:+.2f}]"
-        note = f" (not ranked: {known['not_comparable']})" if known["not_comparable"] else ""
+        apart = known["not_comparable"] and known["source"] != SHUFFLED
+        note = f" (not ranked: {known['not_comparable']})" if apart else ""
         cells = (
             _number(rank, "g"),
             known["method"],
@@ -362,12 +370,15 @@ def to_text(table: LeaderboardTable) -> Group:
                 show_edge=False,
                 padding=0,
             )
-            for heading, narrowest in IN_TERMINAL.items():
-                words = heading in ("method", "verdict")
-                drawn.add_column(heading, justify="left" if words else "right", min_width=narrowest)
+            for heading, width in IN_TERMINAL.values():
+                drawn.add_column(heading, justify="left" if width is None else "right", width=width, overflow="fold")
             tables[title] = drawn
-        tables[title].add_row(*(Text(row[heading]) for heading in IN_TERMINAL))
-    return Group(*tables.values())
+        value, _, interval = row["RI %"].partition(" [")
+        if interval:  # it is symmetric, and shorter like this
+            low, high = map(float, interval.removesuffix("]").split(", "))
+            row["RI %"] = f"{value} ± {(high - low) / 2:.2f}"
+        tables[title].add_row(*(Text(row[name]) for name in IN_TERMINAL))
+    return Group(*(part for table in tables.values() for part in (table, "")))
 
 
 def to_markdown(table: LeaderboardTable) -> str:

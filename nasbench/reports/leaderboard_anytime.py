@@ -15,7 +15,7 @@ from nasbench.core.errors import BadInput, MissingData
 from nasbench.core.run_directory import read_json
 from nasbench.protocol.anytime import Course, Floats, at_times, carried_on, course_of
 from nasbench.protocol.table_regret import Regret, TableRegret
-from nasbench.reports.leaderboard_rows import Run, row_key
+from nasbench.reports.leaderboard_rows import SHUFFLED, Run, is_control, row_key
 from nasbench.reports.run_report import read_records
 from nasbench.tables.table import Table, load_table
 
@@ -57,7 +57,7 @@ def add_anytime(results: Sequence[Mapping[str, Any]], data_dir: Path | None = No
 
     These are the test regret of what a run recommended, and its mean over evaluations 1..B, in percentage points; B is
     the largest number of evaluations among the runs under the same conditions. Runs that are not of a table, or whose
-    table or ledger is not at hand, have none; the notes say why.
+    table or ledger is not at hand, have none; the notes say why. Nor has a control with shuffled rewards.
     """
     anytime = Anytime()
     length: dict[Any, int] = defaultdict(int)
@@ -71,7 +71,7 @@ def add_anytime(results: Sequence[Mapping[str, Any]], data_dir: Path | None = No
             anytime.courses[result["run"]] = course
     completed: list[Run] = []
     for result in results:
-        if "unreadable" in result or (table := _table(result, data_dir, anytime)) is None:
+        if "unreadable" in result or (table := _table(result, data_dir, anytime)) is None or is_control([result]):
             completed.append(result)
             continue
         key = row_key(result)
@@ -102,7 +102,7 @@ def _course(result: Run, anytime: Anytime) -> Course | None:
 
 def _table(result: Run, data_dir: Path | None, anytime: Anytime) -> TableRegret | None:
     """Return the table that a run searched, None if it searched none or another one is found."""
-    if result["identity"].get("source") != "table":
+    if result["identity"].get("source") not in ("table", SHUFFLED):
         return None
     task = (result["space"], result["dataset"])
     name = f"{result['space']}, {result['dataset']}"

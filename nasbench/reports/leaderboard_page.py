@@ -1,4 +1,7 @@
-"""The leaderboard as one HTML file that needs no other file, no network and no script, and as one JSON object."""
+"""The leaderboard as one HTML file that needs no other file and no network, and as one JSON object.
+
+A script in the file sorts tables by the heading that is clicked; without it nothing else is lost.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,8 @@ from nasbench.reports import leaderboard_plots as plots
 from nasbench.reports.leaderboard import LeaderboardTable, largest_baseline, short_rows
 from nasbench.reports.leaderboard_across import Duel, RankedRows, duels, over_data_sets, ranked_rows, rows_of
 from nasbench.reports.leaderboard_anytime import NO_SIMULATED_TIME, Anytime, Task
-from nasbench.reports.leaderboard_rows import COLUMNS, SCHEMA_VERSION, Run, test_scores
+from nasbench.reports.leaderboard_controls import Control, controls
+from nasbench.reports.leaderboard_rows import COLUMNS, SCHEMA_VERSION, SHUFFLED, Run, test_scores
 from nasbench.reports.leaderboard_tasks import anytime_curves, random_search_behind, regret_lines, what_would_change
 from nasbench.reports.run_report import duration, inline_svg
 
@@ -55,7 +59,9 @@ def render(table: LeaderboardTable, anytime: Anytime, warnings: Sequence[str]) -
 
     rows, ranked = rows_of(table), ranked_rows(table)
     labels = {i: label for members in ranked.values() for label, i in members.items()}
-    style = plots.styles(sorted({labels.get(i, str(row["method"])) for i, row in enumerate(rows)}))
+    style = plots.styles(
+        sorted({labels.get(i, str(row["method"])) for i, row in enumerate(rows) if row["source"] != SHUFFLED})
+    )
     across, across_notes = over_data_sets(table)
     compared = duels(table, anytime)
     tasks = list(dict.fromkeys((row["space"], row["dataset"]) for row in rows))
@@ -64,7 +70,6 @@ def render(table: LeaderboardTable, anytime: Anytime, warnings: Sequence[str]) -
     )
     return environment.get_template("leaderboard.html").render(
         warnings=warnings,
-        notes=list(dict.fromkeys(note for runs in table.runs for run in runs for note in run.get("notes") or [])),
         tasks=[
             _task(number, task, table, rows, ranked, labels, anytime, compared, style)
             for number, task in enumerate(tasks)
@@ -89,8 +94,10 @@ def to_json(table: LeaderboardTable, anytime: Anytime, warnings: Sequence[str]) 
     """
     across, notes = over_data_sets(table)
     members = {task: _members(table, methods) for task, methods in ranked_rows(table).items()}
+    rows = rows_of(table)
+    tasks = dict.fromkeys((row["space"], row["dataset"]) for row in rows)
     return {
-        "rows": rows_of(table),
+        "rows": rows,
         "warnings": list(warnings),
         "over_data_sets": {**(_across_json(across) if across else {}), "notes": notes},
         "pairs": [duel.to_json() for duel in duels(table, anytime)],
@@ -98,6 +105,11 @@ def to_json(table: LeaderboardTable, anytime: Anytime, warnings: Sequence[str]) 
             {"space": task[0], "dataset": task[1], **asdict(line)}
             for task, runs in members.items()
             for line in regret_lines(runs, anytime)
+        ],
+        "controls": [
+            {"space": task[0], "dataset": task[1], **asdict(control), "outcome": control.outcome or None}
+            for task in tasks
+            for control in _controls(task, table, rows, anytime)
         ],
         "anytime": [
             {"space": task[0], "dataset": task[1], **anytime_curves(runs, anytime).to_json()}
@@ -121,6 +133,16 @@ def _across_json(across: Across) -> dict[str, Any]:
 
 
 # -- parts of the page -----------------------------------------------------------------------------------------------
+def _controls(
+    task: Task, table: LeaderboardTable, rows: Sequence[Mapping[str, Any]], anytime: Anytime
+) -> list[Control]:
+    mine = [i for i, row in enumerate(rows) if (row["space"], row["dataset"]) == task]
+    known = anytime.tables.get(task)
+    ranked = [table.ranks[i] is not None for i in mine]
+    exact = None if known is None else known.controls
+    return controls([rows[i] for i in mine], [table.runs[i] for i in mine], ranked, exact)
+
+
 def _members(table: LeaderboardTable, methods: Mapping[str, int]) -> dict[str, list[Run]]:
     return {method: table.runs[i] for method, i in methods.items()}
 
@@ -137,18 +159,25 @@ def _task(
     style: Mapping[str, plots.Style],
 ) -> dict[str, Any]:
     """Return what the page shows of one space and data set."""
-    mine = [i for i, row in enumerate(rows) if (row["space"], row["dataset"]) == task]
+    mine = [i for i, row in enumerate(rows) if (row["space"], row["dataset"]) == task and row["source"] != SHUFFLED]
+    known = anytime.tables.get(task)
     shortened = short_rows(table)
     methods = ranked.get(task, {})
     members = _members(table, methods)
-    runs = [run for i in mine for run in table.runs[i]]
+    everything = [
+        run
+        for row, runs in zip(rows, table.runs, strict=True)
+        if (row["space"], row["dataset"]) == task
+        for run in runs
+    ]
     title = f"{task[0]}, {task[1]}"
     pictures: dict[str, Markup] = {}
     if members:
         drawn = [{**rows[i], "label": label} for label, i in methods.items()]
         scores = [test_scores(table.runs[i]) or [] for i in methods.values()]
         baseline = largest_baseline([run for group in members.values() for run in group])
-        dots = plots.dots_over_baseline(drawn, scores, baseline, style, f"Runs on {title}")
+        ceilings = None if known is None else (known.controls.oracle, known.controls.proxy_ceiling)
+        dots = plots.dots_over_baseline(drawn, scores, baseline, ceilings, style, f"Runs on {title}")
         pictures["dots"] = inline_svg(dots, f"t{number}-dots")
     curves = anytime_curves(members, anytime)
     panels = []
@@ -162,11 +191,15 @@ def _task(
         if curves.seconds:
             panels.append(("best validation accuracy (%)", "seconds that evaluators worked", curves.seconds))
     if panels:
-        best = anytime.tables[task].best_validation if curves.validation_regret else None
-        behind = random_search_behind([run for group in members.values() for run in group], best)
-        svg = plots.anytime_panels(panels, behind, style, f"Course of the searches on {title}")
+        behind = random_search_behind(
+            [run for group in members.values() for run in group],
+            known.best_validation if known is not None and curves.validation_regret else None,
+        )
+        ceiling = None
+        if known is not None and curves.validation_regret:
+            ceiling = known.controls.oracle - known.controls.proxy_ceiling
+        svg = plots.anytime_panels(panels, behind, ceiling, style, f"Course of the searches on {title}")
         pictures["anytime"] = inline_svg(svg, f"t{number}-anytime")
-    known = anytime.tables.get(task)
     return {
         "title": title,
         "rows": [
@@ -176,6 +209,7 @@ def _task(
                 "verdict": rows[i]["verdict"],
                 "raw": _rounded(rows[i]["p_value"] if rows[i]["p_rs"] is None else rows[i]["p_rs"], ".2g"),
                 "iqm": _rounded(rows[i]["test_iqm"]),
+                "improvement": shortened[i]["RI %"].partition(" "),
                 "rs": _rounded(rows[i]["rs_mean"]),
                 "improves": "–" if rows[i]["p_improve"] is None else f"{100 * rows[i]['p_improve']:.0f} %",
                 "evaluations": _rounded(rows[i]["evaluations"], ".6g"),
@@ -186,19 +220,22 @@ def _task(
         ],
         "costs": [(labels.get(i, rows[i]["method"]), _costs(rows[i])) for i in mine],
         "pictures": pictures,
+        "notes": list(dict.fromkeys(note for run in everything for note in run.get("notes") or [])),
         "regrets": regret_lines(members, anytime),
-        "best": known and (known.best_validation, known.best_test),
+        "exact": known and known.controls,
+        "controls": _controls(task, table, rows, anytime),
+        "shuffled": any(row["source"] == SHUFFLED for row in rows if (row["space"], row["dataset"]) == task),
         "duels": [duel for duel in compared if duel.task == task],
-        "on_table": any(run["identity"].get("source") == "table" for run in runs),
+        "on_table": any(run["identity"].get("source") == "table" for run in everything),
         "sampled": any(rows[i]["p_improve"] is not None for i in mine),
         "by_seconds": bool(curves.seconds),
         "no_simulated_time": NO_SIMULATED_TIME,
     }
 
 
-def _costs(row: Mapping[str, Any]) -> list[str]:
-    """Return each cost as text, in the order of `COSTS`."""
-    return ["–" if row[name] is None else duration(row[name]) for name in COSTS]
+def _costs(row: Mapping[str, Any]) -> list[tuple[float | None, str]]:
+    """Return each cost in seconds and as text, in the order of `COSTS`."""
+    return [(row[name], "–" if row[name] is None else duration(row[name])) for name in COSTS]
 
 
 def _across_pictures(across: Across, style: Mapping[str, plots.Style]) -> dict[str, Markup]:

@@ -22,6 +22,12 @@ COLOURS = (
 LINES = ("-", "--", "-.", ":")
 MARKERS = "osD^vPX"
 LONGEST_NAME = 34
+CEILINGS: tuple[dict[str, Any], ...] = (
+    {"color": figures.INK, "linewidth": 1.2, "linestyle": "-"},
+    {"color": figures.INK, "linewidth": 1.6, "linestyle": ":"},
+)
+"""How the best of the space and the proxy ceiling are drawn."""
+
 FEWEST_BINS = 6
 """A histogram of which fewer bins are in sight is not drawn: it would show the bins and not the density."""
 
@@ -64,6 +70,7 @@ def dots_over_baseline(
     rows: Sequence[Mapping[str, Any]],
     scores: Sequence[Sequence[float]],
     baseline: Mapping[str, Any],
+    ceilings: tuple[float, float] | None,
     style: Mapping[str, Style],
     title: str,
 ) -> str:
@@ -71,7 +78,8 @@ def dots_over_baseline(
 
     Behind the left half lie random search of the same cost (mean and standard deviation), and the density of random
     architectures, cut where no run is near. ``rows`` are the rows of the leaderboard with their ``label``, best first,
-    ``scores`` the test accuracies of their runs.
+    ``scores`` the test accuracies of their runs. ``ceilings`` are the best of the space and the proxy ceiling, drawn as
+    a full and a dotted line, None where they are not known.
     """
     with figures.figure_style():
         figure = figures.new_figure(9.6, 1.0 + 0.42 * len(rows))
@@ -80,10 +88,13 @@ def dots_over_baseline(
         ends = [
             *everything.tolist(),
             *(row[key] for row in rows for key in ("test_ci_low", "test_ci_high") if row[key]),
+            *(ceilings or ()),
         ]
         margin = 0.08 * (max(ends) - min(ends)) or 0.5
         left.set_xlim(min(ends) - margin, min(100.0, max(ends) + margin) if max(ends) < 100 else max(ends) + margin)
         _density(left, baseline)
+        for score, look in zip(ceilings or (), CEILINGS, strict=False):
+            left.axvline(score, zorder=2, **look)
         for place, (row, runs) in enumerate(zip(rows, scores, strict=True)):
             look = style[row["label"]]
             if row["rs_mean"] is not None:
@@ -145,13 +156,15 @@ def _density(axes: Axes, baseline: Mapping[str, Any]) -> None:
 def anytime_panels(
     panels: Sequence[tuple[str, str, Mapping[str, Curves]]],
     behind: Mapping[str, Any] | None,
+    proxy_ceiling: float | None,
     style: Mapping[str, Style],
     title: str,
 ) -> str:
     """Return step curves as SVG text: median over runs with its middle half, one panel for each quantity.
 
     ``panels`` are (label of the upright axis, label of the other, curves by method); ``behind`` is the exact curve of
-    random search in the quantity of the first panel.
+    random search in the quantity of the first panel. Where ``proxy_ceiling`` is given, the test regret of the proxy
+    ceiling, the panels are of regrets, the last of them of test regret, and begin at the best of the space, regret 0.
     """
     with figures.figure_style():
         figure = figures.new_figure(max(4.8 * len(panels), 7.0), 3.9)
@@ -167,12 +180,18 @@ def anytime_panels(
                 look = {key: style[method][key] for key in ("color", "linestyle")}
                 axes.step(curve.at, curve.median, where="post", linewidth=1.9, label=short(method), **look)
                 axes.fill_between(
-                    curve.at, curve.low, curve.high, step="post", color=look["color"], alpha=0.14, linewidth=0
+                    curve.at, curve.low, curve.high, step="post", color=look["color"], alpha=0.11, linewidth=0
                 )
             axes.set_xscale("log")
             axes.minorticks_off()
             low, high = _range_after_the_start(list(curves.values()))
+            if proxy_ceiling is not None:
+                low = -0.04 * high
+                axes.axhline(0, zorder=1, **CEILINGS[0])
+                if upright == panels[-1][0]:
+                    axes.axhline(proxy_ceiling, zorder=1, **CEILINGS[1])
             axes.set_ylim(low, high)
+            axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
             axes.set_xlabel(across)
             axes.set_ylabel(upright)
             axes.grid(color=figures.FAINT, alpha=0.4, linewidth=0.7)

@@ -38,6 +38,8 @@ Run = Mapping[str, Any]
 
 
 SHARED = "shared weights"
+SHUFFLED = "shuffled"
+"""The source of scores that say nothing of the architecture they stand beside: the run is a control."""
 
 
 class Conditions(NamedTuple):
@@ -96,6 +98,11 @@ def row_key(run: Run) -> RowKey:
 def is_random_search(method: str) -> bool:
     """Whether the label is that of random search, with or without settings."""
     return method.partition("(")[0] == "random"
+
+
+def is_control(runs: Sequence[Run]) -> bool:
+    """Whether these runs are a control, which is not ranked and takes part in no comparison of methods."""
+    return bool(runs[0]["identity"].get("source") == SHUFFLED)
 
 
 def test_scores(runs: Sequence[Run]) -> list[float] | None:
@@ -285,6 +292,8 @@ def verdict(row: Run) -> str:
     A difference from the average random architecture is claimed only if the interval of ``ri`` excludes zero too.
     """
     runs = row["n_runs"]
+    if row["source"] == SHUFFLED:
+        return "a control"
     if runs < MIN_RUNS or row["test_mean"] is None:
         return "one run: no test" if runs == 1 else f"{runs} runs: no test"
     if row["p_holm"] is None:

@@ -12,7 +12,9 @@ from nasbench.protocol.anytime import Floats
 from nasbench.protocol.power import runs_needed, runs_needed_by_rank
 from nasbench.protocol.verdict import MIN_RUNS
 from nasbench.reports.leaderboard_anytime import Anytime, Curves, over_evaluations, over_seconds
-from nasbench.reports.leaderboard_rows import Run
+from nasbench.reports.leaderboard_rows import SHUFFLED, Run
+
+MANY_RUNS = 1000
 
 
 @dataclass(frozen=True)
@@ -129,6 +131,8 @@ def random_search_behind(runs: Sequence[Run], best_validation: float | None) -> 
 def what_would_change(row: Mapping[str, Any]) -> str | None:
     """Say how many runs would tell a method from its baseline, None where the verdict is already clear."""
     verdict = str(row["verdict"])
+    if row["source"] == SHUFFLED:
+        return None
     if row["n_runs"] < MIN_RUNS:
         return f"{MIN_RUNS - row['n_runs']} more runs: from {MIN_RUNS} on there is a test."
     if "no random baseline" in verdict:
@@ -147,6 +151,8 @@ def what_would_change(row: Mapping[str, Any]) -> str | None:
         )
     if needed is None:
         return "No affordable number of runs, if the effect is as small as seen."
+    if needed > MANY_RUNS:
+        return f"More than {MANY_RUNS:,} runs: the effect seen is next to nothing."
     if needed <= row["n_runs"]:
         return "A few more runs, if the effect is as large as seen: the correction for many comparisons hides it."
     return f"About {needed:,} runs, if the effect is as large as seen."

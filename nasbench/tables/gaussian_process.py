@@ -6,6 +6,7 @@ Rasmussen and Williams, "Gaussian Processes for Machine Learning", 2006, section
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 import numpy as np
 from scipy import linalg
@@ -31,14 +32,15 @@ class GaussianProcess:
         self._mean = float(targets.mean())
         kernel = self._kernel(self._points)
         kernel[np.diag_indices_from(kernel)] += noise
-        self._inverse = linalg.cho_solve(linalg.cho_factor(kernel, lower=True), np.eye(len(targets)))
-        self._weights = self._inverse @ (targets - self._mean)
+        self._factor = linalg.cholesky(kernel, lower=True, overwrite_a=True, check_finite=False)
+        self._weights = np.asarray(linalg.cho_solve((self._factor, True), targets - self._mean))
         self._variance = float((targets - self._mean) @ self._weights) / len(targets)
 
     def predict(self, features: np.ndarray) -> tuple[float, float]:
         """Return mean and standard deviation, without the noise, for one point [features]."""
         near = self._kernel(((features - self._shift) / self._scale)[None])[0]
-        unexplained = max(0.0, 1.0 - float(near @ self._inverse @ near))
+        explained = linalg.solve_triangular(self._factor, near, lower=True, check_finite=False)
+        unexplained = max(0.0, 1.0 - float(explained @ explained))
         return self._mean + float(near @ self._weights), (self._variance * unexplained) ** 0.5
 
     def held_out_residuals(self, groups: Sequence[np.ndarray]) -> np.ndarray:
@@ -54,6 +56,10 @@ class GaussianProcess:
     def left_out_deviations(self) -> np.ndarray:
         """Return the standard deviation [n] of each point's prediction by a fit without it, noise included."""
         return np.asarray(np.sqrt(self._variance / np.diag(self._inverse)))
+
+    @cached_property
+    def _inverse(self) -> np.ndarray:
+        return np.asarray(linalg.cho_solve((self._factor, True), np.eye(len(self._weights))))
 
     def _kernel(self, points: np.ndarray) -> np.ndarray:
         """Return the kernel [points, fitted points]."""

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from nasbench.core.errors import BadInput
-from nasbench.tables import nasbench_macro
-from nasbench.tables.nasbench201 import FINAL_COLUMN, accuracies, column, known_dataset, locate, read_rows
+from nasbench.tables import nasbench201_epochs, nasbench_graph, nasbench_macro
+from nasbench.tables.nasbench201 import known_dataset, locate
+from nasbench.tables.nasbench201_file import FINAL_COLUMN, accuracies, opened
 from nasbench.tables.table import Table
 
 # Best accuracies in percent after 200 epochs and after 12: 94.4 and 89.2 on CIFAR-10, 73.5 and 61.0 on CIFAR-100.
@@ -19,6 +20,10 @@ def held_out_scores(table: Table, data_dir: Path | None = None) -> np.ndarray:
     """Return the test accuracies in percent that belong to the rows of a table."""
     if table.space == nasbench_macro.SPACE:
         return np.asarray(nasbench_macro.trainings(table.file)[:, 1:].mean(axis=1) / 100)
+    if isinstance(table, nasbench_graph.GraphTable):
+        return table.by_encoding(nasbench_graph.percent(nasbench_graph.numbers(table.file, table.dataset).held_out))
+    if table.epochs:
+        return nasbench201_epochs.test_accuracies(table.file)
     return test_accuracies(table.dataset, data_dir)
 
 
@@ -27,10 +32,9 @@ def test_accuracies(dataset: str, data_dir: Path | None = None) -> np.ndarray:
 
     Raises BadInput if the column is missing or plainly holds 12-epoch results.
     """
-    file = locate(data_dir)
-    header, rows = read_rows(file)
-    dataset = known_dataset(dataset, header)
-    scores = accuracies(file, column(file, header, rows, dataset + FINAL_COLUMN))
+    table = opened(locate(data_dir))
+    dataset = known_dataset(dataset, table.names)
+    scores = accuracies(table.file, table.numbers(dataset + FINAL_COLUMN))
     refuse_twelve_epochs(dataset, scores)
     return scores
 

@@ -19,7 +19,7 @@ from typing import Any
 from nasbench.core.errors import BadInput, MissingData
 from nasbench.core.state import write_atomically
 from nasbench.tables.held_out import refuse_twelve_epochs
-from nasbench.tables.nasbench201 import ACCURACY_FILE, CELLS
+from nasbench.tables.nasbench201_file import ACCURACY_FILE, CELLS
 
 ALLOWED = {
     ("collections", "OrderedDict"),

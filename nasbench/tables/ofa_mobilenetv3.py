@@ -4,13 +4,22 @@ The files ``ofa_mobilenetv3/*.csv`` hold sub-networks of the super-network of wi
 resolution 224, measured with its shared weights on ImageNet's validation images during three searches: a genetic
 algorithm for accuracy, NSGA-II and LINAS for accuracy and multiply-adds (Sarah et al., arXiv 2202.12954, software
 DyNAS-T). What was measured is looked up; every other sub-network is predicted by a Gaussian process.
+
+`import_file` turns them into ``ofa_mobilenetv3/imagenet.npz``: the distinct sub-networks ``spec`` [n, decisions],
+their ``accuracy`` [n], the ``features`` [n, features] of the predictor, and what is known of its errors, which take
+longest to compute. Either will do in a data folder.
 """
 
 from __future__ import annotations
 
 import csv
 import hashlib
+import io
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +27,7 @@ import numpy as np
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput, MissingData, unknown
 from nasbench.core.locations import find
+from nasbench.core.state import write_atomically
 from nasbench.search_spaces.ofa_mobilenetv3 import BLOCKS, DEPTHS, EXPANSIONS, KERNELS, STAGES, OfaMobileNetV3
 from nasbench.tables.gaussian_process import GaussianProcess
 from nasbench.tables.table import Score, Source, Surrogate
@@ -26,10 +36,16 @@ SPACE = OfaMobileNetV3.name
 CLASSES = {"imagenet": 1000}
 ROWS = {"mbnv3w10_evoga_acc.csv": 364, "mbnv3w10_evonsga2_acc_macs.csv": 540, "mbnv3w10_linasnsga2_acc_macs.csv": 554}
 FOLDER = "ofa_mobilenetv3"
-SOURCES = tuple(
-    Source(f"{FOLDER}/{name}", f"Once-for-All sub-networks: copy {name} of IntelLabs/DyNAS-T into the data folder")
-    for name in ROWS
+FILE = f"{FOLDER}/imagenet.npz"
+SOURCES = (
+    Source(
+        FILE,
+        f"Once-for-All sub-networks: 'nasbench data import FOLDER' with {', '.join(ROWS)} of IntelLabs/DyNAS-T",
+        tuple(name for csv_name in ROWS for name in (f"{FOLDER}/{csv_name}", csv_name)),
+    ),
 )
+CONTENT = "d384415d562ce8fb"
+"""The fingerprint of all that was measured."""
 NAME, PARAMETERS, MACS, ACCURACY = "Sub-network", "Model Parameters", "MACs", "Top-1 Acc (%)"
 DIGITS = 3
 """Accuracies are measured, and predicted, to a thousandth of a percent."""
@@ -40,38 +56,126 @@ SQUARED_LENGTH, NOISE = 1000.0, 1e-3
 FOLDS = 5
 
 
+@dataclass(frozen=True)
+class Measured:
+    """The distinct sub-networks that were measured, with what follows from them and takes long to compute.
+
+    ``error`` is what `errors` says; ``usual`` the deviation that nineteen in twenty measured ones have without
+    themselves.
+    """
+
+    architectures: list[Architecture]
+    accuracies: np.ndarray
+    features: np.ndarray
+    error: Mapping[str, float]
+    usual: float
+
+    def process(self) -> GaussianProcess:
+        return GaussianProcess(self.features, self.accuracies, squared_length=SQUARED_LENGTH, noise=NOISE)
+
+    def fingerprint(self) -> str:
+        pairs = sorted((a.spec, y) for a, y in zip(self.architectures, self.accuracies.tolist(), strict=True))
+        return hashlib.sha256(repr((pairs, SQUARED_LENGTH, NOISE)).encode()).hexdigest()[:16]
+
+
 def load(dataset: str, data_dir: Path | None = None) -> Surrogate:
-    """Read the measured sub-networks and fit the predictor (about a second).
+    """Read the measured sub-networks; from the original files that takes seconds, from the converted one it does not.
 
     Raises MissingData if a file is nowhere to be found, BadInput if it is damaged or another data set is asked for.
     """
     if dataset.lower() not in CLASSES:
         raise unknown("data set of the Once-for-All sub-networks", dataset, CLASSES)
     space = OfaMobileNetV3()
-    files = [_locate(name, data_dir) for name in ROWS]
-    searches = [read(file, space) for file in files]
-    measured = {
-        architecture: round(float(np.mean([found[architecture] for found in searches if architecture in found])), 4)
-        for architecture in dict.fromkeys(architecture for found in searches for architecture in found)
-    }
-    architectures, accuracies = list(measured), np.array(list(measured.values()))
-    features = np.array([describe(space, architecture) for architecture in architectures])
-    process = GaussianProcess(features, accuracies, squared_length=SQUARED_LENGTH, noise=NOISE)
-    error = errors(process, architectures, accuracies, searches)
-    digest = hashlib.sha256(repr((sorted((a.spec, y) for a, y in measured.items()), SQUARED_LENGTH, NOISE)).encode())
+    file = find([FILE, Path(FILE).name], data_dir)
+    if file is not None and file.suffix == ".npz":
+        measured = _read_converted(file)
+    else:
+        files = [_locate(name, data_dir) for name in ROWS]
+        file, measured = files[0].parent, _measured(files, space)
     return Surrogate(
         space=SPACE,
         dataset=dataset.lower(),
         classes=CLASSES[dataset.lower()],
         fidelity="shared weights of the super-network",
-        file=files[0].parent,
-        fingerprint=digest.hexdigest()[:16],
-        notes=notes(error, len(measured)),
-        measured={architecture.spec: accuracy for architecture, accuracy in measured.items()},
+        file=file,
+        fingerprint=measured.fingerprint(),
+        notes=notes(measured.error, len(measured.architectures)),
+        measured={a.spec: y for a, y in zip(measured.architectures, measured.accuracies.tolist(), strict=True)},
         canonical=space.canonical,
-        predict=_Predictor(space, process, features[:, :2], accuracies).score,
-        error=error,
+        predict=_Predictor(space, measured).score,
+        error=measured.error,
     )
+
+
+def is_original(source: Path) -> bool:
+    """Say whether this is one of the CSV files, or the folder that holds them; `import_file` then checks all three."""
+    if source.is_dir():
+        return any((source / name).is_file() for name in ROWS)
+    with source.open("rb") as data:
+        head = data.read(1000)
+    return NAME.encode() in head and ACCURACY.encode() in head
+
+
+def import_file(source: Path, target: Path) -> Path:
+    """Convert the three CSV files to ``ofa_mobilenetv3/imagenet.npz`` under ``target``; return the new file.
+
+    ``source`` is their folder or one of them. Raises MissingData or BadInput, and writes nothing, unless all rows are
+    there, with the parameters and multiply-adds of their networks and the accuracies as published.
+    """
+    folder = source if source.is_dir() else source.parent
+    files = [folder / name for name in ROWS]
+    missing = next((file for file in files if not file.is_file()), None)
+    if missing is not None:
+        raise MissingData(f"{missing} is missing; the benchmark is made of {', '.join(ROWS)}.")
+    measured = _measured(files, OfaMobileNetV3())
+    if measured.fingerprint() != CONTENT:
+        raise BadInput(f"{folder}: the accuracies are not those published (their checksum differs).")
+    buffer = io.BytesIO()
+    np.savez_compressed(
+        buffer,
+        spec=np.array([architecture.spec for architecture in measured.architectures], dtype=np.uint8),
+        accuracy=measured.accuracies,
+        features=measured.features,
+        error_names=np.array(list(measured.error)),
+        errors=np.array(list(measured.error.values())),
+        usual=np.array(measured.usual),
+    )
+    converted = target / FILE
+    try:
+        converted.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(converted, buffer.getvalue())
+    except OSError as error:
+        raise BadInput(f"cannot write {converted}: {error.strerror}.") from error
+    return converted
+
+
+def _read_converted(file: Path) -> Measured:
+    try:
+        with np.load(file) as members:
+            specs, accuracies, features = members["spec"], members["accuracy"], members["features"]
+            error = dict(zip(members["error_names"].tolist(), members["errors"].tolist(), strict=True))
+            usual = float(members["usual"])
+    except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as problem:
+        raise BadInput(f"{file} is damaged and cannot be read ({problem}).") from problem
+    architectures = [Architecture(SPACE, tuple(spec)) for spec in specs.tolist()]
+    measured = Measured(architectures, accuracies, features, error, usual)
+    if measured.fingerprint() != CONTENT:
+        raise BadInput(f"{file}: the accuracies are not those published (their checksum differs).")
+    return measured
+
+
+def _measured(files: Sequence[Path], space: OfaMobileNetV3) -> Measured:
+    """Read the original files and compute what follows from them."""
+    searches = [read(file, space) for file in files]
+    found = {
+        architecture: round(float(np.mean([known[architecture] for known in searches if architecture in known])), 4)
+        for architecture in dict.fromkeys(architecture for known in searches for architecture in known)
+    }
+    architectures, accuracies = list(found), np.array(list(found.values()))
+    features = np.array([describe(space, architecture) for architecture in architectures])
+    process = GaussianProcess(features, accuracies, squared_length=SQUARED_LENGTH, noise=NOISE)
+    usual = float(np.quantile(process.left_out_deviations(), 0.95))
+    return Measured(architectures, accuracies, features, errors(process, architectures, accuracies, searches), usual)
 
 
 def read(file: Path, space: OfaMobileNetV3) -> dict[Architecture, float]:
@@ -170,15 +274,18 @@ def notes(error: Mapping[str, float], measured: int) -> tuple[str, ...]:
 
 
 class _Predictor:
-    """Predicts one sub-network; ``costs`` [n, 2] and ``accuracies`` [n] are what was measured."""
+    """Predicts one sub-network from the measured ones; fitted when first asked, most of what loading would cost."""
 
-    def __init__(
-        self, space: OfaMobileNetV3, process: GaussianProcess, costs: np.ndarray, accuracies: np.ndarray
-    ) -> None:
-        self._space, self._process = space, process
+    def __init__(self, space: OfaMobileNetV3, measured: Measured) -> None:
+        self._space, self._measured = space, measured
+        costs = measured.features[:, :2]
         self._costs = costs.min(axis=0), costs.max(axis=0)
-        self._accuracies = float(accuracies.min()), float(accuracies.max())
-        self._usual = float(np.quantile(process.left_out_deviations(), 0.95))
+        self._accuracies = float(measured.accuracies.min()), float(measured.accuracies.max())
+        self._usual = measured.usual
+
+    @cached_property
+    def _process(self) -> GaussianProcess:
+        return self._measured.process()
 
     def score(self, architecture: Architecture) -> Score:
         """Return the predicted accuracy, its standard deviation, and whether the network is outside of the measured.
@@ -203,6 +310,7 @@ def _locate(name: str, data_dir: Path | None) -> Path:
     if file is None:
         raise MissingData(
             f"the Once-for-All sub-networks ({FOLDER}/{name}) are in none of the data folders. The file is part of "
-            "IntelLabs/DyNAS-T; point --data-dir or NASBENCH_DATA at a folder that has it."
+            "IntelLabs/DyNAS-T: 'nasbench data import FOLDER'; or point --data-dir or NASBENCH_DATA at a folder that "
+            "has it."
         )
     return file

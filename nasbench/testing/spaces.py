@@ -24,11 +24,13 @@ def check_space(
 ) -> None:
     """Sample, mutate, canonicalise, write, read, draw and build architectures; raise ContractBroken on a fault.
 
-    ``task`` (default: 16x16 colour images of 10 classes) and ``size`` are what the networks are built for; ``builds``
-    of the sampled architectures are built, run forward and backward on a batch of two. The supernet of a relaxable
-    space is built only where a ``size`` is given, since that of the default size may be large.
+    ``task`` (default: 16x16 colour images of 10 classes, or graphs of 5 features a node) and ``size`` are what the
+    networks are built for; ``builds`` of the sampled architectures are built, run forward and backward on a batch of
+    two images, or a graph of two nodes. The supernet of a relaxable space is built only where a ``size`` is given,
+    since that of the default size may be large.
     """
-    task = task or SearchTask("check", "image", (3, 16, 16), 10, None, None, "")
+    shape = (5,) if space.task_kind == "graph" else (3, 16, 16)
+    task = task or SearchTask("check", space.task_kind or "image", shape, 10, None, None, "")
     rng, again = generator(0, "check"), generator(0, "check")
     with no_global_randomness():
         for number in range(draws):
@@ -119,16 +121,28 @@ def _check_build(space: SearchSpace, architecture: Architecture, task: SearchTas
             network = space.build(architecture, task, size)
         weights.append([parameter.detach().clone() for parameter in network.parameters()])
     require(all(torch.equal(a, b) for a, b in zip(*weights, strict=True)), f"{name}: build ignores torch's seed.")
-    if task.kind != "image":
+    if task.kind not in ("image", "graph"):
         return
     network.train()
-    output = network(torch.zeros(BATCH, *task.input_shape))
+    output = network(_zeros(task))
     logits = output[0] if isinstance(output, tuple) else output
     expected = (BATCH, task.classes)
     require(tuple(logits.shape) == expected, f"{name}: the network returns {tuple(logits.shape)}, not {expected}.")
     require(bool(torch.isfinite(logits).all()), f"{name}: the network's output on zeros is not finite.")
     logits.sum().backward()
     require(any(p.grad is not None for p in network.parameters()), f"{name}: no weight gets a gradient.")
+
+
+def _zeros(task: SearchTask) -> Any:
+    """Return a batch of images, or a graph of as many connected nodes."""
+    import torch
+
+    zeros = torch.zeros(BATCH, *task.input_shape)
+    if task.kind == "image":
+        return zeros
+    from torch_geometric.data import Data
+
+    return Data(x=zeros, edge_index=torch.tensor([[0, 1], [1, 0]]))
 
 
 def _check_supernet(space: Relaxable, one_hot: Mapping[str, np.ndarray], task: SearchTask, size: Any) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from nasbench.tables.nasbench201 import ACCURACY_FILE, load
+from nasbench.tables.nasbench201 import load
+from nasbench.tables.nasbench201_file import ACCURACY_FILE, CONVERTED_ACCURACY
 from nasbench.tables.table import TABLES, sources
 
 
@@ -16,7 +17,9 @@ def nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "nothing"
     folder.mkdir()
     monkeypatch.setenv("NASBENCH_DATA", str(folder))
+    monkeypatch.setenv("NASBENCH_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr("platformdirs.user_data_dir", lambda name: str(tmp_path / "user"))
+    monkeypatch.setattr("nasbench.tables.nasbench_graph.original_file", lambda dataset: None)
     return folder
 
 
@@ -30,7 +33,7 @@ def test_list_says_where_everything_lies(cli, table: Path) -> None:
         "cifar10",
         "cifar100",
     ]
-    assert rows[ACCURACY_FILE]["path"] == str(table / ACCURACY_FILE)
+    assert rows[CONVERTED_ACCURACY]["path"] == str(table / ACCURACY_FILE)
     assert all(set(row) == {"path", "how"} for row in rows.values())
 
 
@@ -38,7 +41,7 @@ def test_list_says_how_to_get_what_is_missing(cli, nothing: Path) -> None:
     rows = cli("data", "list", "--json").json
     assert {name for name, row in rows.items() if row["path"] is None} == set(rows) - {"digits"}
     assert "nasbench data import cifar10" in rows["cifar10"]["how"]
-    assert "NATS-tss-v1_0-3ffb9-simple" in rows[ACCURACY_FILE]["how"]
+    assert "NATS-tss-v1_0-3ffb9-simple" in rows[CONVERTED_ACCURACY]["how"]
     shown = cli("data", "list")
     assert shown.code == 0 and "missing" in shown.out and "scikit-learn" in shown.out
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +193,58 @@ def test_without_the_table_there_is_no_regret_and_the_page_says_why(
     assert said.code == 0 and said.err == "" and said.json["regrets"] == []
     assert said.json["rows"][0]["regret_final"] is None
     assert "its table is in none of the data folders" in Path("page.html").read_text()
+
+
+def test_what_was_done_to_real_runs_is_named(cli, runs: Path, tmp_path: Path) -> None:
+    """Evolution: a seed dropped, one unfinished, one architecture picked by its test accuracy, one ledger cut."""
+    shutil.copytree(runs / "here", tmp_path / "here")
+    evolution = tmp_path / "here" / "and" / "deeper" / "evolution"
+    shutil.rmtree(evolution / "seed1")
+    (evolution / "seed5" / "result.json").unlink()
+    picked = json.loads((evolution / "seed2" / "result.json").read_text())
+    ledger = [json.loads(line) for line in (evolution / "seed2" / "evaluations.jsonl").read_text().splitlines()]
+    worst = min(ledger, key=lambda record: record["metrics"]["valid_accuracy"])["architecture"]
+    picked |= {"architecture_spec": worst, "final": picked["final"] | {"test_accuracies": [94.37]}}
+    (evolution / "seed2" / "result.json").write_text(json.dumps(picked))
+    lines = (evolution / "seed3" / "evaluations.jsonl").read_text().splitlines(keepends=True)
+    (evolution / "seed3" / "evaluations.jsonl").write_text("".join(lines[:-1]))
+    said = cli("leaderboard", tmp_path / "here", "--json")
+    assert said.code == 0
+    warnings = said.json["warnings"]
+    for words in (
+        *("seeds 1 are missing between the others", "1 run recommended another architecture", "1 run not finished"),
+        "the ledger of 1 run holds another number of evaluations",
+    ):
+        assert any(words in warning for warning in warnings), (words, warnings)
+    assert said.err.splitlines() == [f"nasbench: warning: {warning}" for warning in warnings]
+
+
+def test_a_control_with_shuffled_rewards(cli, runs: Path, table: Path) -> None:
+    """It is run like any search, says in ledger and result what it is, and stands beside the ranking."""
+    search = ["search", "--space", "nasbench201", "--evaluator", "table", "--strategy", "random", "--evaluations", 60]
+    said = cli(*search, "--set", "evaluator.shuffle=true", "--out", "control/0", "--json")
+    assert said.code == 0, said.err
+    result = json.loads(Path("control/0/result.json").read_text())
+    assert result["identity"]["method"] == "random with shuffled rewards" and result["identity"]["source"] == "shuffled"
+    assert "It is a control and no result" in result["notes"][0]
+    real = [json.loads(line) for line in (runs / "here/random/seed0/evaluations.jsonl").read_text().splitlines()]
+    dealt = [json.loads(line) for line in Path("control/0/evaluations.jsonl").read_text().splitlines()]
+    assert [record["architecture"] for record in dealt] == [record["architecture"] for record in real]
+    assert {record["source"] for record in dealt} == {"shuffled"}
+    assert sum(a["metrics"] == b["metrics"] for a, b in zip(dealt, real, strict=True)) < 5
+
+    said = cli("leaderboard", runs / "here", "control", "--html", "page.html", "--json", "--data-dir", table)
+    assert said.code == 0 and said.err == ""
+    row = only(said.json["rows"], method="random with shuffled rewards")
+    assert row["rank_mean"] is row["p_holm"] is None and row["verdict"] == "a control"
+    assert [r["rank_mean"] for r in said.json["rows"]] == [1.0, 2.0, None]
+    listed = {control["name"]: control for control in said.json["controls"]}
+    assert listed["oracle"]["test"] == listed["proxy ceiling"]["test"] == pytest.approx(94.3733)
+    assert listed["random search, same cost"]["test"] == pytest.approx(93.5485, abs=1e-4)
+    assert listed["random, entered as a method"]["outcome"] == "as it should be"
+    assert listed["random with shuffled rewards"]["expected"] == pytest.approx(87.0629, abs=1e-4)
+    assert len(said.json["regrets"]) == 2 and "shuffled" not in json.dumps(said.json["pairs"])
+    page = Path("page.html").read_text()
+    assert "random with shuffled rewards" in page and "It is a control and no result" in page
+    refused = cli(*search, "--set", "shuffle=perhaps")
+    assert refused.code == 2 and "evaluator.shuffle" in refused.err

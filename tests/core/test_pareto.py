@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from fractions import Fraction
+from random import Random
 
 import numpy as np
 import pytest
@@ -90,6 +92,48 @@ def test_crowding_distances_of_a_worked_example() -> None:
     assert crowding_distances(costs).tolist() == [np.inf, 0.4 + 0.8, 0.9 + 0.4, np.inf]
     assert crowding_distances(np.array([[1.0, 2.0]] * 5)).tolist() == [0.0] * 5
     assert crowding_distances(np.array([[1.0, 2.0], [2.0, 1.0]])).tolist() == [np.inf, np.inf]
+
+
+def crowding_by_definition(front: list[tuple[int, ...]], i: int) -> Fraction | float:
+    """The gap between the neighbours of distinct values, as a share of the range, summed over the objectives."""
+    total = Fraction(0)
+    for j in range(len(front[0])):
+        values = sorted(point[j] for point in front)
+        place = values.index(front[i][j])
+        if values[0] == values[-1]:
+            continue
+        if place in (0, len(values) - 1):
+            return np.inf
+        total += Fraction(values[place + 1] - values[place - 1], values[-1] - values[0])
+    return total
+
+
+@given(st.integers(3, 12), st.integers(1, 4), st.randoms(use_true_random=False))
+def test_crowding_distances_are_those_of_the_definition(n: int, objectives: int, random: Random) -> None:
+    columns = [random.sample(range(40), n) for _ in range(objectives)]  # no ties, which the definition leaves open
+    front = list(zip(*columns, strict=True))
+    expected = [float(crowding_by_definition(front, i)) for i in range(n)]
+    assert crowding_distances(np.array(front, dtype=np.float64)).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("objectives", [2, 3])
+def test_the_ranks_of_many_points(objectives: int) -> None:
+    costs = np.random.default_rng(objectives).integers(0, 30, size=(200, objectives)).astype(np.float64)
+    costs[::7] = costs[3]  # equal points
+    violations = np.where(np.arange(200) % 5 == 0, np.arange(200) % 4 / 2, 0.0)
+    assert non_dominated_sort(costs, violations).tolist() == ranks_by_definition(costs, violations)
+    assert non_dominated(costs).tolist() == [not any(dominates(a, b) for a in costs) for b in costs]
+
+
+@given(points(most_objectives=3, most=7), st.data())
+def test_hypervolume_by_inclusion_and_exclusion(costs: np.ndarray, data: st.DataObject) -> None:
+    reference = np.array(data.draw(st.lists(st.integers(1, SIDE), min_size=costs.shape[1], max_size=costs.shape[1])))
+    union = 0.0
+    for size in range(1, len(costs) + 1):
+        for chosen in itertools.combinations(costs, size):
+            shared = np.clip(reference - np.max(chosen, axis=0), 0, None)
+            union -= (-1) ** size * float(shared.prod())
+    assert hypervolume(costs, reference) == pytest.approx(union, abs=1e-9)
 
 
 @given(points(), st.integers(1, 5))

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput
 from nasbench.core.evaluation import Proposal
+from nasbench.core.seeding import generator
 from nasbench.evaluators.table import TableEvaluator
 from nasbench.search_spaces.nasbench201 import NasBench201
-from nasbench.tables.nasbench201 import ACCURACY_FILE, LATENCY_FILE, Table, load
+from nasbench.tables.nasbench201 import load
+from nasbench.tables.nasbench201_file import ACCURACY_FILE, LATENCY_FILE
+from nasbench.tables.table import Score, Surrogate, Table
+from nasbench.testing import check_evaluator
 
 SPACE = NasBench201()
 # Rows of the benchmark: the first, only shortcuts, the last, and one of the cells that compute nothing.
@@ -104,3 +109,47 @@ def test_an_unknown_device_is_refused_at_once(table: Path, cifar10: Table) -> No
 def test_the_fingerprint_tells_data_sets_apart(table: Path, cifar10: Table) -> None:
     same, other = evaluator(load("CIFAR10", table), table), evaluator(load("cifar100", table), table)
     assert evaluator(cifar10, table).fingerprint == same.fingerprint != other.fingerprint
+
+
+# -- shuffled rewards ------------------------------------------------------------------------------------------------
+def shuffled(scores: Table, seed: int) -> TableEvaluator:
+    settings = TableEvaluator.Config(shuffle=True)
+    return TableEvaluator(SPACE, scores, settings, None, generator(seed, "shuffled rewards"))
+
+
+def test_shuffled_rewards_are_the_same_ones_dealt_anew_by_the_seed(table: Path, cifar10: Table) -> None:
+    proposals = [Proposal(architecture) for architecture in SPACE.all()]
+    ids, seeds = range(len(proposals)), [0] * len(proposals)
+    plain = evaluator(cifar10, table).evaluate_many(proposals, ids, seeds)
+    one, same, other = (shuffled(cifar10, seed).evaluate_many(proposals, ids, seeds) for seed in (1, 1, 2))
+    assert one == same != other
+    accuracies = [np.array([e.metrics["valid_accuracy"] for e in dealt]) for dealt in (plain, one, other)]
+    assert all(np.array_equal(np.sort(accuracies[0]), np.sort(dealt)) for dealt in accuracies)
+    assert all(abs(np.corrcoef(accuracies[0], dealt)[0, 1]) < 0.03 for dealt in accuracies[1:])
+    assert [e.metrics["parameters"] for e in one] == [e.metrics["parameters"] for e in plain]
+    assert {e.source for e in one} == {"shuffled"} and {e.source for e in plain} == {"table"}
+
+
+def test_shuffled_rewards_keep_the_contract_and_bear_their_name(table: Path, cifar10: Table) -> None:
+    control = shuffled(cifar10, 0)
+    check_evaluator(control, SPACE.all()[::3000])
+    assert (control.source, control.fingerprint) == ("shuffled", evaluator(cifar10, table).fingerprint + "-shuffled")
+    assert TableEvaluator.Config().model_dump() == {"latency": ""}  # configurations from before remain what they were
+    assert TableEvaluator.Config(shuffle=True).measuring(["latency_ms@raspi4"]).shuffle
+
+
+def test_scores_of_which_some_are_predicted_cannot_be_shuffled(cifar10: Table) -> None:
+    surrogate = Surrogate(
+        space="nasbench201",
+        dataset="cifar10",
+        classes=10,
+        fidelity="12 epochs",
+        file=cifar10.file,
+        fingerprint="some",
+        measured={},
+        canonical=SPACE.canonical,
+        predict=lambda architecture: Score(50.0, "predicted"),
+        error={},
+    )
+    with pytest.raises(BadInput, match="only a table in which every architecture was measured can be shuffled"):
+        TableEvaluator(SPACE, surrogate, TableEvaluator.Config(shuffle=True), None, generator(0, "x"))

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from nasbench.tables.nasbench201 import ACCURACY_FILE
+from nasbench.tables.nasbench201_file import ACCURACY_FILE
 
 # The arguments of several searches, one after the other in one fresh process: starting takes longer than searching.
 PROGRAM = "import json, sys; from nasbench.cli.main import run; sys.exit(max(map(run, json.loads(sys.argv[1]))))"

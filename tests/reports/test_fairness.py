@@ -99,6 +99,41 @@ def unfinished(runs: list[Path]) -> None:
     (folder / "config.json").write_text("{}")
 
 
+def picked_seeds(runs: list[Path]) -> None:
+    for run, seed in zip(runs, (3, 17, 101, 230, 999), strict=True):
+        change(run, lambda result, seed=seed: result.update(seed=seed))
+
+
+def other_random_architectures(runs: list[Path]) -> None:
+    for run in runs:
+        change(run, lambda result: result["baseline"].update(key="a pool of its own"))
+
+
+def a_training_left_out(runs: list[Path]) -> None:
+    change(runs[4], lambda result: result["final"].update(seeds=[5, 6, 7]))
+
+
+def validation_that_is_the_test(runs: list[Path]) -> None:
+    for run in runs:
+        change(run, lambda result: result["metrics"].update(valid_accuracy=result["final"]["test_accuracies"][0]))
+
+
+def constraints_for_all(runs: list[Path]) -> None:
+    for run in runs[0].parent.glob("*-digits-*"):
+        change(run, lambda result: result.update(constraints=["parameters<=1000"]))
+
+
+def scores_of_another_kind(runs: list[Path]) -> None:
+    file = runs[0] / "evaluations.jsonl"
+    file.write_text(file.read_text().replace('"trained"', '"predicted"', 3))
+
+
+def a_control_under_a_false_name(runs: list[Path]) -> None:
+    for run in runs:
+        file = run / "evaluations.jsonl"
+        file.write_text(file.read_text().replace('"trained"', '"shuffled"'))
+
+
 def a_copy(runs: list[Path]) -> None:
     write_runs(runs[0].parent, "invented", FAIR, own=9)
 
@@ -125,6 +160,16 @@ def several_settings(runs: list[Path]) -> None:
         (other_goal, "some methods searched for other objectives or under constraints"),
         (seconds_on_other_hardware, "budgets in seconds were spent on different hardware"),
         (unfinished, "1 run not finished and not counted"),
+        (picked_seeds, "evolution has other seeds (3, 17, 101, 230, 999) than others;"),
+        (other_random_architectures, "compared with different random architectures (a pool of its own, pool); RI"),
+        (a_training_left_out, "1 run with another number of test accuracies than of final trainings"),
+        (validation_that_is_the_test, "in every run the validation accuracy is the test accuracy"),
+        (
+            constraints_for_all,
+            "evolution on plain, digits: it searched under constraints, to which the random",
+        ),
+        (scores_of_another_kind, "its ledgers hold scores of another kind (predicted) than the results say (trained)"),
+        (a_control_under_a_false_name, "scores of another kind (shuffled) than the results say (trained)"),
         (a_copy, "invented and random have the very same test accuracies; one may be a copy"),
         (
             several_settings,
@@ -174,6 +219,12 @@ def test_a_leaderboard_of_unfair_runs_names_all_of_it(tmp_path: Path) -> None:
         *("final trainings", "different versions", "not finished", "may be a copy", "2 variants of evolution"),
     ):
         assert words in text, words
+
+
+def test_fewer_runs_are_no_unfairness(tmp_path: Path) -> None:
+    write_runs(tmp_path, "evolution", GOOD[:3], own=1)
+    write_runs(tmp_path, "random", FAIR, own=2)
+    assert warnings(tmp_path) == []
 
 
 def test_many_methods_may_find_the_one_optimum(tmp_path: Path) -> None:

@@ -97,7 +97,7 @@ def test_where_nothing_keeps_the_constraints_it_moves_towards_them_and_recommend
     assert searcher.recommend(5) == []
 
 
-def test_no_isomorph_is_asked_for_twice_and_a_small_space_is_used_up() -> None:
+def test_nothing_is_asked_for_twice_and_a_small_space_is_used_up() -> None:
     class Tiny(DecisionSpace):
         name = "tiny"
         decisions = (
@@ -113,8 +113,16 @@ def test_no_isomorph_is_asked_for_twice_and_a_small_space_is_used_up() -> None:
     _, ledger = run(problem(500, space=space), config=Nsga2.Config(population=4))
     classes = [space.canonical(e.architecture) for e in ledger.evaluations]
     assert len(set(classes)) == len(classes) == 7
-    _, every = run(problem(500, space=space), config=Nsga2.Config(population=4, unique=False))
-    assert len({e.architecture for e in every.evaluations}) == len(every) == 8
+
+
+def test_isomorphs_are_left_out_where_that_is_wanted() -> None:
+    space = NasBench201()
+    searcher = Nsga2(problem(1, space=space), Nsga2.Config(unique=True), generator(0, "strategy"))
+    free = Nsga2(problem(1, space=space), Nsga2.Config(), generator(0, "strategy"))
+    for who, unseen in ((searcher, 1), (free, 2)):
+        cells = [space.parse(f"|{edge}~0|+|none~0|none~1|+|none~0|none~1|none~2|") for edge in ("none", "avg_pool_3x3")]
+        assert space.canonical(cells[0]) == space.canonical(cells[1])
+        assert who._unseen(cells, 9) == cells[:unseen]
 
 
 def test_survivors_are_the_best_by_rank_then_by_crowding() -> None:

@@ -13,7 +13,8 @@ import pytest
 from nasbench.core.errors import BadInput, MissingData
 from nasbench.search_spaces.nasbench201 import NasBench201
 from nasbench.tables import held_out
-from nasbench.tables.nasbench201 import ACCURACY_FILE, CELLS, LATENCY_FILE, load, load_latency, parse_cell
+from nasbench.tables.nasbench201 import load, load_latency
+from nasbench.tables.nasbench201_file import ACCURACY_FILE, CELLS, LATENCY_FILE, parse_cell
 
 SPACE = NasBench201()
 DEVICES = {

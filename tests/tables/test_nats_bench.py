@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from nasbench.core.errors import BadInput, MissingData
-from nasbench.tables import held_out, nasbench201, nats_bench
+from nasbench.tables import held_out, nasbench201, nasbench201_file, nats_bench
 from nasbench.tables.nats_bench import COLUMNS, import_folder, read_cell, read_pickle
 
 CELLS = (
@@ -88,6 +88,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A benchmark of three cells, in a folder laid out like the original."""
     monkeypatch.setattr(nats_bench, "CELLS", len(CELLS))
     monkeypatch.setattr(nasbench201, "CELLS", len(CELLS))
+    monkeypatch.setattr(nasbench201_file, "CELLS", len(CELLS))
     original = tmp_path / "NATS-tss-v1_0-3ffb9-simple"
     original.mkdir()
     write(original / "meta.pickle.pbz2", {"meta_archs": list(CELLS)})
@@ -191,7 +192,7 @@ def test_a_folder_becomes_the_table(folder: Path, tmp_path: Path) -> None:
     file = import_folder(folder, tmp_path / "data", done.append)
     assert file == tmp_path / "data" / "nasbench201" / "accuracy.csv.gz"
     assert done == [1, 2, 3]
-    header, rows = nasbench201.read_rows(file)
+    header, rows = nasbench201_file.read_rows(file)
     assert header == ["index", "arch", *(column for column, *_ in COLUMNS)]
     assert [row[:2] for row in rows] == [[str(cell), CELLS[cell]] for cell in range(3)]
     for cell, row in enumerate(rows):
@@ -204,7 +205,7 @@ def test_the_table_made_is_one_that_can_be_read(folder: Path, tmp_path: Path) ->
         scores = nasbench201.load(dataset, tmp_path / "data")
         final = held_out.test_accuracies(dataset, tmp_path / "data")
         for cell, text in enumerate(CELLS):
-            row = scores.row[nasbench201.parse_cell(text)]
+            row = scores.row[nasbench201_file.parse_cell(text)]
             assert scores.valid_accuracy[row] == pytest.approx(expected(cell)[f"{scores.dataset}_valid_12"], abs=1e-4)
             assert final[row] == pytest.approx(expected(cell)[f"{scores.dataset}_test_200"], abs=1e-4)
     assert scores.dataset == "ImageNet16-120"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import time
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,18 @@ from nasbench.core.evaluation import Proposal
 from nasbench.evaluators.table import TableEvaluator
 from nasbench.search_spaces.ofa_mobilenetv3 import OfaMobileNetV3
 from nasbench.tables.gaussian_process import GaussianProcess
-from nasbench.tables.ofa_mobilenetv3 import FOLDER, NOISE, ROWS, SQUARED_LENGTH, describe, load, read
+from nasbench.tables.ofa_mobilenetv3 import (
+    FILE,
+    FOLDER,
+    NOISE,
+    ROWS,
+    SQUARED_LENGTH,
+    describe,
+    import_file,
+    is_original,
+    load,
+    read,
+)
 from nasbench.tables.table import Surrogate
 from nasbench.testing import check_evaluator
 
@@ -156,3 +168,27 @@ def test_a_changed_file_is_refused(files: list[Path], tmp_path: Path, old: str, 
     (tmp_path / files[0].name).write_text(text.replace(old, new, 1) if old != "\n" else text.replace("\n", ""))
     with pytest.raises(BadInput, match=message):
         read(tmp_path / files[0].name, SPACE)
+
+
+def test_the_converted_file_says_the_same(files: list[Path], surrogate: Surrogate, tmp_path: Path) -> None:
+    assert is_original(files[0].parent) and is_original(files[1])
+    assert import_file(files[1], tmp_path / "data") == tmp_path / "data" / FILE
+    started = time.process_time()
+    again = load("imagenet", tmp_path / "data")
+    assert time.process_time() - started < 0.2
+    assert again.file == tmp_path / "data" / FILE and again.fingerprint == surrogate.fingerprint
+    assert (again.measured, again.error, again.notes) == (surrogate.measured, surrogate.error, surrogate.notes)
+    for number in range(20):
+        architecture = SPACE.sample(np.random.default_rng(number))
+        assert again.score(architecture) == surrogate.score(architecture)
+    again.file.write_bytes(again.file.read_bytes()[:-400])
+    with pytest.raises(BadInput, match="is damaged"):
+        load("imagenet", tmp_path / "data")
+
+
+def test_an_import_needs_all_three_files(files: list[Path], tmp_path: Path) -> None:
+    alone = tmp_path / files[0].name
+    alone.write_bytes(files[0].read_bytes())
+    with pytest.raises(MissingData, match=f"{list(ROWS)[1]} is missing"):
+        import_file(alone, tmp_path / "data")
+    assert not (tmp_path / "data").exists()

@@ -28,6 +28,7 @@ from nasbench.networks.shared_weights import SharedWeights
 from nasbench.search_spaces.darts import OPERATIONS, Darts, DartsSize
 from nasbench.search_spaces.hypercuboid import HyperCuboidSize
 from nasbench.search_spaces.nasbench201 import NasBench201, NasBench201Size
+from nasbench.search_spaces.nasbench_graph import NasBenchGraphSize
 from nasbench.search_spaces.nasbench_macro import NasBenchMacroSize
 from nasbench.search_spaces.ofa_mobilenetv3 import OfaMobileNetV3Size
 from nasbench.strategies.random import RandomSearch
@@ -38,6 +39,8 @@ from nasbench.testing import ContractBroken, check_evaluator, check_space, check
 VARIANTS: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "darts": [({"operations": name}, DartsSize(channels=4, cells=3)) for name in OPERATIONS],
     "hypercuboid": [({"layers": 2, "widths": (4, 8)}, HyperCuboidSize(features=16))],
+    "nasbench-graph": [({}, NasBenchGraphSize(width=4))],
+    "nasbench-graph-proteins": [({}, NasBenchGraphSize(width=4, before=1, after=1))],
     "nasbench-macro": [({}, NasBenchMacroSize(width=4, features=16))],
     "nasbench201": [({}, NasBench201Size(channels=4, cells=1))],
     "ofa-mobilenetv3": [({}, OfaMobileNetV3Size(width=0.1))],
