@@ -86,6 +86,10 @@ def print_result(result: dict[str, Any], folder: Path) -> None:
     if result.get("front"):
         rows.insert(1, ("objectives", ", ".join(result["objectives"])))
         rows.insert(2, ("front", f"{len(result['front'])} architectures, hypervolume {result['hypervolume']:.6g}"))
+    if result.get("predictor"):
+        known = result["predictor"]
+        skill = f"Kendall's tau {known['kendall']:.2f} (each of {known['architectures']} left out once)"
+        rows.insert(-3, (f"skill of {known['name']}", skill))
     print_table(f"{result['identity']['method']} on {result['space']}, {result['dataset']}", rows)
     for note in result.get("notes", []):
         typer.echo(f"Note: {note}")

@@ -133,6 +133,17 @@ class Relaxing(Protocol):
     def relaxation(self) -> dict[str, Any]: ...
 
 
+@runtime_checkable
+class Predicting(Protocol):
+    """The strategy is guided by a predictor, whose skill can be told.
+
+    `predictor_skill` returns plain data: the predictor's ``name``, how many ``architectures`` it was tried on, and the
+    rank correlations ``kendall`` and ``spearman`` of what it expected and what was measured; None if there are too few.
+    """
+
+    def predictor_skill(self) -> dict[str, Any] | None: ...
+
+
 ABILITIES: dict[str, type] = {
     protocol.__name__: protocol
     for protocol in (Crossing, Local, Relaxable, WeightSharing, Transformable, Batching, Absorbing, Learner, Stateful)

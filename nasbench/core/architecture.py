@@ -34,7 +34,7 @@ class Architecture(NamedTuple):
 def freeze(value: Any) -> Any:
     """Turn lists into tuples, at every depth: what JSON returns becomes hashable again."""
     if isinstance(value, (list, tuple)):
-        return tuple(freeze(v) for v in value)
+        return tuple([v if type(v) is str else freeze(v) for v in value])
     if value is None or isinstance(value, (str, int, float, bool)):
         return value
     raise BadInput(f"an architecture holds strings, numbers, booleans and lists of them, not {type(value).__name__}.")

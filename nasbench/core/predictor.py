@@ -45,3 +45,15 @@ class Predictor(ABC):
     @abstractmethod
     def predict(self, architectures: Sequence[Architecture]) -> Prediction:
         """Return what to expect of each architecture. Raises BadInput before the first `fit`."""
+
+    def leave_one_out(self, architectures: Sequence[Architecture], targets: np.ndarray) -> np.ndarray:
+        """Return what to expect of each architecture [n] from all others: fitted n times, if there is no shorter way.
+
+        What was fitted before is forgotten. Raises BadInput as `fit` does, and with less than two architectures.
+        """
+        targets = np.asarray(targets, dtype=np.float64)
+        expected = np.empty(len(targets))
+        for i in range(len(targets)):
+            others = [architecture for j, architecture in enumerate(architectures) if j != i]
+            expected[i] = self.fit(others, np.delete(targets, i)).predict(architectures[i : i + 1]).mean[0]
+        return expected

@@ -55,12 +55,8 @@ class Parts:
     def sharing(self, config: RunConfig) -> Parts:
         """Return the parts of another run, which takes over space, table and judge if it looks up in the same table."""
         other = Parts(config, self.data_dir, self.folder)
-        if (
-            self.on_table
-            and other.on_table
-            and (config.space, config.dataset, config.strategy.name)
-            == (self.config.space, self.config.dataset, self.config.strategy.name)
-        ):
+        same = (config.space, config.dataset) == (self.config.space, self.config.dataset)
+        if same and self.on_table and other.on_table and self._several_epochs == other._several_epochs:
             other.space, other.table = self.space, self.table
             if self.judged:
                 other.table_judge = self.table_judge
@@ -86,9 +82,15 @@ class Parts:
     def table(self) -> Benchmark:
         from nasbench.tables.table import load_table
 
+        return load_table(
+            self.config.space.name, self.config.dataset, self.data_dir, several_epochs=self._several_epochs
+        )
+
+    @property
+    def _several_epochs(self) -> bool:
+        """Whether the strategy asks a table for scores at several numbers of epochs."""
         strategy = resolve("strategy", self.config.strategy.name, STRATEGIES)
-        several = "epochs" in getattr(strategy, "fidelities", ())
-        return load_table(self.config.space.name, self.config.dataset, self.data_dir, several_epochs=several)
+        return "epochs" in getattr(strategy, "fidelities", ())
 
     @cached_property
     def loaded(self) -> LoadedTask:

@@ -17,8 +17,8 @@ from nasbench.protocol.scores import PROTOCOL_VERSION, TABLE_SAMPLER, TRAINING_S
 from nasbench.protocol.stored_result import FORMAT
 from nasbench.protocol.verdict import Verdict
 
-GOALS = ("objectives", "constraints", "front", "hypervolume", "reference_point")
-"""What a result has only where objectives or constraints were named."""
+FURTHER = ("objectives", "constraints", "front", "hypervolume", "reference_point", "predictor")
+"""What a result has only where objectives or constraints were named, or a predictor guided the search."""
 
 SHUFFLED = "with shuffled rewards"
 
@@ -214,5 +214,5 @@ def summary(result: dict[str, Any]) -> dict[str, Any]:
         "baseline": {key: (result["baseline"] or {}).get(key) for key in ("mean", "std", "n")},
         "random_search": {key: result["random_search"][key] for key in ("mean", "std")},
         **{key: result[key] for key in ("relative_improvement", "verdict", "run", "seconds")},
-        **{key: result[key] for key in GOALS if key in result},
+        **{key: result[key] for key in FURTHER if key in result},
     }

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nasbench.core.abilities import Relaxing, Storing
+from nasbench.core.abilities import Predicting, Relaxing, Storing
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput, SearchFailed
 from nasbench.core.evaluation import Evaluation, Learned, epochs_trained
@@ -92,7 +92,9 @@ def _work(parts: Parts, config: dict[str, Any], out: Path, reporter: Reporter, w
                 progress = _search(parts, ledger, directory, reporter, workers)
                 if isinstance(parts.strategy, Relaxing):
                     directory.write("relaxation.json", parts.strategy.relaxation(), indent=None)
-                goals = goals_record(parts, ledger.evaluations)
+                further = goals_record(parts, ledger.evaluations)
+                if isinstance(parts.strategy, Predicting):
+                    further["predictor"] = parts.strategy.predictor_skill()
                 if len(parts.problem.objectives) > 1:
                     recommended = [evaluation.architecture for evaluation in front_of(parts, ledger.evaluations)[:1]]
                 else:
@@ -104,14 +106,14 @@ def _work(parts: Parts, config: dict[str, Any], out: Path, reporter: Reporter, w
                         if parts.on_table and parts.strategy.fidelities:
                             spent = whole_trainings(parts, epochs_trained(ledger.evaluations))
                         found = _judge(parts, recommended[0], spent, out, reporter)
-                        result = make_result(parts, ledger, progress.seconds, out, **found) | goals
+                        result = make_result(parts, ledger, progress.seconds, out, **found) | further
                     else:
-                        result = unjudged_result(parts, ledger, progress.seconds, out, recommended[0]) | goals
+                        result = unjudged_result(parts, ledger, progress.seconds, out, recommended[0]) | further
                     text, spec = result["architecture"], result["architecture_spec"]
                     directory.write("architecture.json", {"text": text, "spec": spec})
                 else:
                     reason = _failure(ledger, parts.config.constraints)
-                    result = failed_result(parts, ledger, progress.seconds, out, reason) | goals
+                    result = failed_result(parts, ledger, progress.seconds, out, reason) | further
             finally:
                 ledger.close()
             directory.write("result.json", result)

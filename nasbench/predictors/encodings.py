@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zlib
 from abc import ABC, abstractmethod
-from collections import Counter
 from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 
@@ -83,29 +84,57 @@ class OneHot(Encoding):
 class GraphCounts(Encoding):
     """How often each operation occurs in `SearchSpace.graph`, alone and together with what comes before it.
 
-    For spaces that are no product of decisions. The labels of the Weisfeiler-Lehman test along the edges (Shervashidze
-    et al., JMLR 2011), ``rounds`` times refined, are counted in ``width`` columns by a hash of the label; counts enter
-    as log(1 + count).
+    Of the representative of the isomorphs, so that all members of a class have one row. The labels of the
+    Weisfeiler-Lehman test along the edges (Shervashidze et al., JMLR 2011), ``rounds`` times refined, are counted in
+    ``width`` columns by a hash of the label; counts enter as log(1 + count).
     """
 
     def __init__(self, space: SearchSpace, rounds: int = 2, width: int = 256) -> None:
         super().__init__()
         self._space, self._rounds, self.width = space, rounds, width
+        # A label is a number here. It stands for a text, which alone decides on the column.
+        self._numbers: dict[Any, int] = {}
+        self._texts: list[str] = []
+        self._columns: list[int] = []
 
     def encode(self, architectures: Sequence[Architecture]) -> np.ndarray:
-        return np.stack([self._row(architecture) for architecture in architectures])
+        counts = [np.bincount(self._occurring(architecture), minlength=self.width) for architecture in architectures]
+        return np.log1p(np.stack(counts), dtype=np.float32)
 
-    def _row(self, architecture: Architecture) -> np.ndarray:
-        graph = self._space.graph(architecture)
-        labels = {node: str(op) for node, op in graph.nodes(data="op")}
-        counts: Counter[str] = Counter(labels.values())
+    def _occurring(self, architecture: Architecture) -> list[int]:
+        """Return the columns of all labels, as often as they occur."""
+        graph = self._space.graph(self._space.canonical(architecture))
+        before = [(node, list(sources)) for node, sources in graph.pred.items()]
+        labels = {node: self._operation(op) for node, op in graph.nodes(data="op")}
+        found = [*labels.values()]
         for _ in range(self._rounds):
             labels = {
-                node: f"{label}({','.join(sorted(labels[source] for source in graph.predecessors(node)))})"
-                for node, label in labels.items()
+                node: self._refined((labels[node], *sorted([labels[source] for source in sources])))
+                for node, sources in before
             }
-            counts.update(labels.values())
-        row = np.zeros(self.width, dtype=np.float32)
-        for label, count in counts.items():
-            row[zlib.crc32(label.encode()) % self.width] += count
-        return np.log1p(row)
+            found += labels.values()
+        return [self._columns[label] for label in found]
+
+    def _operation(self, op: object) -> int:
+        known = self._numbers.get(op)
+        return self._new(op, str(op)) if known is None else known
+
+    def _refined(self, key: tuple[int, ...]) -> int:
+        """Return the label of a node: its own before, then those of the nodes before it, sorted."""
+        known = self._numbers.get(key)
+        if known is None:
+            label, *sources = (self._texts[number] for number in key)
+            known = self._new(key, f"{label}({','.join(sorted(sources))})")
+        return known
+
+    def _new(self, key: object, text: str) -> int:
+        self._numbers[key] = len(self._texts)
+        self._texts.append(text)
+        self._columns.append(zlib.crc32(text.encode()) % self.width)
+        return self._numbers[key]
+
+
+@lru_cache(maxsize=2)
+def graph_counts(space: SearchSpace) -> GraphCounts:
+    """Return the `GraphCounts` of a space; many searches in one process share what it remembers."""
+    return GraphCounts(space)

@@ -55,7 +55,8 @@ class Ensemble(FeaturePredictor):
     def fit_features(self, features: np.ndarray, targets: np.ndarray) -> None:
         width = features.shape[1]
         # Rows of mean square length `width`, as if every feature had variance one, however many are constant.
-        self._feature_scale = float(np.sqrt(width / (float((features**2).sum(axis=1).mean()) or 1.0)))
+        length = float((features**2).sum(axis=1).mean())
+        self._feature_scale = float(np.sqrt(width / length)) if length else 1.0
         inputs, targets = features * self._feature_scale, targets.astype(np.float32)
         self._layers = [self._drawn(width), self._drawn(self._hidden), self._drawn(self._hidden, 1, gain=1.0)]
         parameters = [part for layer in self._layers for part in (layer.weights, layer.biases)]

@@ -9,25 +9,15 @@ from typing import Self
 import numpy as np
 
 from nasbench.core.architecture import Architecture
-from nasbench.core.decision_space import DecisionSpace
 from nasbench.core.errors import BadInput
 from nasbench.core.predictor import Prediction, Predictor
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import Rng
-from nasbench.predictors.cell_encoding import CellEncoding
-from nasbench.predictors.encodings import Encoding, GraphCounts, OneHot
-from nasbench.search_spaces.nasbench201 import NasBench201
-
-
-def encoding_of(space: SearchSpace) -> Encoding:
-    """Return the encoding that suits a space: of NAS-Bench-201 cells, else of decisions, else of the graph."""
-    if isinstance(space, NasBench201):
-        return CellEncoding(space)
-    return OneHot(space) if isinstance(space, DecisionSpace) else GraphCounts(space)
+from nasbench.predictors.encodings import Encoding, graph_counts
 
 
 class FeaturePredictor(Predictor):
-    """A predictor that sees an architecture as a row of numbers; without ``encoding`` the one that suits the space.
+    """A predictor that sees an architecture as a row of numbers; without ``encoding`` by `GraphCounts`.
 
     A subclass writes `fit_features` and `predict_features`. It sees features float32 [n, width], from which the mean of
     those it was fitted on is taken away, and targets of mean 0 and deviation 1 (or all 0, if they do not differ).
@@ -35,7 +25,7 @@ class FeaturePredictor(Predictor):
 
     def __init__(self, space: SearchSpace, rng: Rng, encoding: Encoding | None = None) -> None:
         super().__init__(space, rng)
-        self.encoding = encoding or encoding_of(space)
+        self.encoding = encoding or graph_counts(space)
         self._centre: np.ndarray | None = None
         self._mean, self._scale = 0.0, 1.0
 

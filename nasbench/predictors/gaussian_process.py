@@ -6,10 +6,12 @@ Rasmussen & Williams, Gaussian Processes for Machine Learning, 2006, chapters 2 
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from nasbench.core.architecture import Architecture
 from nasbench.core.predictor import Prediction
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import Rng
@@ -70,6 +72,17 @@ class KernelPredictor(FeaturePredictor):
         explained = np.einsum("ij,ij->i", cross @ known.inverse, cross)
         variance = known.variance * np.maximum(self.prior(features) - explained, 0.0)
         return Prediction(cross @ known.weights, np.sqrt(variance))
+
+    def leave_one_out(self, architectures: Sequence[Architecture], targets: np.ndarray) -> np.ndarray:
+        """Return what to expect of each architecture [n] from all the others, in closed form (ibid., equation 5.12).
+
+        Centring, noise, length scale and variance are those of all of them together.
+        """
+        targets = np.asarray(targets, dtype=np.float64)
+        self.fit(architectures, targets)
+        known = self._posterior
+        assert known is not None
+        return targets - self._scale * known.weights / np.diag(known.inverse)
 
     def _most_likely(self, features: np.ndarray, targets: np.ndarray) -> tuple[float, float, float]:
         """Return length scale, noise and variance; the best variance for given other two is known in closed form."""

@@ -7,7 +7,7 @@ research on NAS", JMLR 21(243), 2020, on performance as a function of compute).
 
 from __future__ import annotations
 
-import itertools
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -93,13 +93,19 @@ def preference(validation: Floats, failed: NDArray[np.bool_], specs: Sequence[Sp
 
     Failures come last; of equal scores the encoding that sorts first is preferred.
     """
-    texts = [repr(spec) for spec in specs]
-    keys = list(zip((~failed).tolist(), validation.tolist(), texts, strict=True))
-    order = sorted(range(len(keys)), key=texts.__getitem__, reverse=True)
-    order.sort(key=lambda i: keys[i][:2])
-    places = np.zeros(len(keys))
-    for before, after in itertools.pairwise(order):
-        places[after] = places[before] + (keys[after] != keys[before])
+    equals: dict[tuple[bool, float], list[int]] = defaultdict(list)
+    for i, key in enumerate(zip((~failed).tolist(), validation.tolist(), strict=True)):
+        equals[key].append(i)
+    places = np.zeros(len(specs))
+    place = -1.0
+    for key in sorted(equals):
+        among = {specs[i] for i in equals[key]}
+        if len(among) > 1:  # only where it decides: the texts take longer than all the rest
+            rank = {spec: n for n, spec in enumerate(sorted(among, key=repr, reverse=True), start=1)}
+            places[equals[key]] = [place + rank[specs[i]] for i in equals[key]]
+        else:
+            places[equals[key]] = place + 1
+        place += len(among)
     return places
 
 

@@ -22,23 +22,25 @@ from nasbench.reports.leaderboard_anytime import Anytime, Task
 from nasbench.reports.leaderboard_rows import Run, test_scores
 
 LISTED = 5
-"""At most so many folders or seeds are named."""
+"""At most so many folders, seeds or places are named."""
 
 Members = list[tuple[dict[str, Any], Sequence[Run]]]
 
 
 def cautions(table: LeaderboardTable, anytime: Anytime, paths: Sequence[Path] = ()) -> list[str]:
     """Return all cautions: on unfinished runs below ``paths``, on single rows, on rows that are ranked together."""
-    found = list(_unfinished(paths))
+    places: dict[str, list[str]] = defaultdict(list)  # by what is said of them
     ranked: dict[Task, Members] = defaultdict(list)
     for row, rank, runs in zip(rows_of(table), table.ranks, table.runs, strict=True):
         name = f"{row['method']} on {row['space']}, {row['dataset']}"
-        found += [f"{name}: {caution}" for caution in _of_row(row, runs, anytime)]
+        for caution in _of_row(row, runs, anytime):
+            places[caution].append(name)
         if rank is not None:
             ranked[row["space"], row["dataset"]].append((row, runs))
     for (space, dataset), members in ranked.items():
-        found += [f"{space}, {dataset}: {caution}" for caution in _of_ranking(members)]
-    return found
+        for caution in _of_ranking(members):
+            places[caution].append(f"{space}, {dataset}")
+    return [*_unfinished(paths), *(f"{_listed(names, '; ')}: {caution}" for caution, names in places.items())]
 
 
 def _unfinished(paths: Iterable[Path]) -> Iterator[str]:
@@ -182,6 +184,6 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def _listed(items: Sequence[Any]) -> str:
+def _listed(items: Sequence[Any], between: str = ", ") -> str:
     more = f" and {len(items) - LISTED} more" if len(items) > LISTED else ""
-    return ", ".join(map(str, items[:LISTED])) + more
+    return between.join(map(str, items[:LISTED])) + more

@@ -13,8 +13,9 @@ from nasbench.core.architecture import Architecture
 from nasbench.core.evaluation import Evaluation, Proposal
 from nasbench.core.predictor import Prediction, Predictor
 from nasbench.core.problem import Problem
-from nasbench.core.seeding import Rng, generator_state, restore_generator
+from nasbench.core.seeding import Rng, generator, generator_state, restore_generator
 from nasbench.core.strategy import Strategy, StrategyConfig
+from nasbench.predictors.skill import rank_correlations
 from nasbench.predictors.targets import rank_normal
 from nasbench.strategies.best_seen import BestSeen
 
@@ -39,7 +40,7 @@ class Bananas(Strategy):
         acquisition: Literal["ei", "thompson", "ucb"] = "ei"
         exploration: float = Field(1.0, ge=0)  # the factor of the deviation in the acquisition
         initial: int = Field(10, ge=1)
-        batch: int = Field(10, ge=1)
+        batch: int | None = Field(None, ge=1)  # None: a tenth of what was measured so far, at least 1
         parents: int = Field(10, ge=1)
         mutants: int = Field(200, ge=0)
         strangers: int = Field(200, ge=1)
@@ -63,7 +64,7 @@ class Bananas(Strategy):
         targets = rank_normal(scores)
         self._predictor.fit(list(self._measured), targets)
         values = self._acquisition(self._predictor.predict(candidates), targets.max())
-        chosen = np.argsort(-values, kind="stable")[: self._config.batch]
+        chosen = np.argsort(-values, kind="stable")[: self._batch]
         return [Proposal(candidates[i]) for i in chosen.tolist()]
 
     def tell(self, evaluations: Sequence[Evaluation]) -> None:
@@ -80,6 +81,20 @@ class Bananas(Strategy):
     def recommend(self, k: int = 1) -> list[Architecture]:
         return self._best.architectures(k)
 
+    def predictor_skill(self) -> dict[str, Any] | None:
+        """Return how well the predictor ranks what was measured, each architecture left out of what it learns from.
+
+        Rank correlations, -1 to 1, of predicted and measured scores; None with less than three of them.
+        """
+        if len(self._measured) < 3:
+            return None
+        predictor = resolve("predictor", self._config.predictor, PREDICTORS)(self.space, generator(0, "skill"))
+        targets = rank_normal(np.fromiter(self._measured.values(), dtype=np.float64))
+        expected = predictor.leave_one_out(list(self._measured), targets)
+        kendall, spearman = rank_correlations(expected, targets)
+        name, learned = self._config.predictor, len(targets)
+        return {"name": name, "architectures": learned, "kendall": kendall, "spearman": spearman}
+
     def state_dict(self) -> dict[str, Any]:
         return {
             "rng": generator_state(self.rng),
@@ -93,6 +108,10 @@ class Bananas(Strategy):
         self._measured = {Architecture.from_json(architecture): score for architecture, score in state["measured"]}
         self._seen = dict.fromkeys(Architecture.from_json(architecture) for architecture in state["seen"])
         self._best.load_state_dict(state["best"])
+
+    @property
+    def _batch(self) -> int:
+        return self._config.batch or max(1, len(self._measured) // 10)
 
     def _random_design(self, count: int) -> list[Architecture]:
         design: dict[Architecture, Architecture] = {}
@@ -112,7 +131,7 @@ class Bananas(Strategy):
             drawn += self.space.sample_many(self.rng, self._config.strangers)
             for architecture in self._unseen(drawn):
                 candidates.setdefault(self.space.canonical(architecture), architecture)
-            if len(candidates) >= self._config.batch:
+            if len(candidates) >= self._batch:
                 break
         return list(candidates.values())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -13,23 +14,14 @@ import pytest
 from nasbench.core.architecture import Architecture
 from nasbench.core.decision_space import Choice, DecisionSpace
 from nasbench.core.seeding import generator
-from nasbench.predictors.cell_encoding import (
-    CellEncoding,
-    PathEncoding,
-    depth,
-    layer_paths,
-    live_edges,
-    operation_paths,
-)
-from nasbench.predictors.encodings import Encoding, GraphCounts, OneHot, Positions
-from nasbench.predictors.features import encoding_of
+from nasbench.predictors.encodings import Encoding, GraphCounts, OneHot, graph_counts
+from nasbench.predictors.path_encoding import PathEncoding
 from nasbench.search_spaces.darts import Darts
 from nasbench.search_spaces.hypercuboid import HyperCuboid
 from nasbench.search_spaces.nasbench201 import EDGES, OPERATIONS, NasBench201
 
 SPACE = NasBench201()
 CELLS = SPACE.all()
-NUMBERS = Positions(SPACE)(CELLS)
 
 
 class Conditional(DecisionSpace):
@@ -64,56 +56,26 @@ def simple_paths(cell: Architecture) -> list[tuple[str, ...]]:
     return [tuple(graph.edges[edge]["operation"] for edge in path) for path in nx.all_simple_edge_paths(graph, 0, 3)]
 
 
-def path_column(path: Sequence[str], kinds: Sequence[str], shortest: int) -> int:
+def path_column(path: Sequence[str]) -> int:
     code = 0
     for operation in path:
-        code = code * len(kinds) + kinds.index(operation)
-    return sum(len(kinds) ** length for length in range(shortest, len(path))) + code
+        code = code * 4 + OPERATIONS.index(operation) - 1
+    return sum(4**length for length in range(1, len(path))) + code
 
 
 def test_paths_of_cells_are_those_of_a_graph_search() -> None:
-    some = generator(1, "test").integers(len(CELLS), size=300)
-    for row, by_operation, by_layer, length in zip(
-        some, operation_paths(NUMBERS[some]), layer_paths(NUMBERS[some]), depth(NUMBERS[some])[:, 0], strict=True
-    ):
-        paths = simple_paths(CELLS[row])
-        assert set(np.flatnonzero(by_operation)) == {path_column(path, OPERATIONS[1:], 1) for path in paths}
-        layers = [tuple(operation for operation in path if operation != "skip_connect") for path in paths]
-        counts = Counter(path_column(path, OPERATIONS[2:], 0) for path in layers)
-        assert {i: int(n) for i, n in enumerate(by_layer) if n} == counts
-        assert length == max((sum("conv" in operation for operation in path) for path in paths), default=-1)
-
-
-def test_live_edges_are_those_on_a_way_from_input_to_output() -> None:
-    on_a_way = np.zeros(NUMBERS.shape, dtype=bool)
-    for way in ([3], [0, 4], [1, 5], [0, 2, 5]):
-        whole = (NUMBERS[:, way] != 0).all(axis=1)
-        on_a_way[np.ix_(whole, way)] = True
-    assert np.array_equal(live_edges(NUMBERS), np.where(on_a_way, NUMBERS, 0))
+    some = [CELLS[i] for i in generator(1, "test").integers(len(CELLS), size=300)]
+    features = PathEncoding(SPACE)(some)
+    assert features.shape == (300, 84)
+    assert features.dtype == np.float32
+    for cell, row in zip(some, features, strict=True):
+        assert set(np.flatnonzero(row)) == {path_column(path) for path in simple_paths(cell)}
 
 
 def test_cells_without_a_way_have_no_paths() -> None:
     connected = np.array([SPACE.is_connected(cell) for cell in CELLS])
-    assert (connected == operation_paths(NUMBERS).any(axis=1)).all()
-    assert (connected == (depth(NUMBERS)[:, 0] >= 0)).all()
+    assert (connected == PathEncoding(SPACE).encode(CELLS).any(axis=1)).all()
     assert (~connected).sum() == 341
-
-
-def test_cells_that_compute_the_same_have_the_same_paths_of_layers() -> None:
-    paths, first = layer_paths(NUMBERS), {}
-    for row, cell in enumerate(CELLS[::3]):
-        first.setdefault(SPACE.graph_hash(cell), []).append(3 * row)
-    assert any(len(rows) > 1 for rows in first.values())
-    for rows in first.values():
-        assert (paths[rows] == paths[rows[0]]).all()
-
-
-def test_cell_encodings_have_the_width_they_say() -> None:
-    for encoding in (CellEncoding(SPACE), PathEncoding(SPACE)):
-        features = encoding(CELLS[:50])
-        assert features.shape == (50, encoding.width)
-        assert features.dtype == np.float32
-        assert encoding([]).shape == (0, encoding.width)
 
 
 def test_a_row_is_computed_once() -> None:
@@ -141,7 +103,25 @@ def test_the_memory_of_an_encoding_is_bounded(monkeypatch: pytest.MonkeyPatch) -
         assert len(encoding._rows) <= 4
 
 
-def test_graph_counts_tell_operations_apart_and_not_the_writing_of_a_graph() -> None:
+def test_graph_counts_are_the_labels_of_the_weisfeiler_lehman_test() -> None:
+    for space in (SPACE, Darts()):
+        for architecture in space.sample_many(generator(4, "test"), 20):
+            graph = space.graph(space.canonical(architecture))
+            labels = {node: str(op) for node, op in graph.nodes(data="op")}
+            counts = Counter(labels.values())
+            for _ in range(2):
+                labels = {
+                    node: f"{label}({','.join(sorted(labels[source] for source in graph.predecessors(node)))})"
+                    for node, label in labels.items()
+                }
+                counts.update(labels.values())
+            expected = np.zeros(256)
+            for label, count in counts.items():
+                expected[zlib.crc32(label.encode()) % 256] += count
+            assert np.allclose(GraphCounts(space)([architecture])[0], np.log1p(expected))
+
+
+def test_isomorphs_have_one_row_and_neighbors_another() -> None:
     space = Darts()
     encoding = GraphCounts(space)
     architecture = space.sample(generator(3, "test"))
@@ -150,6 +130,6 @@ def test_graph_counts_tell_operations_apart_and_not_the_writing_of_a_graph() -> 
     assert (encoding(others) != encoding([architecture])).any(axis=1).all()
 
 
-def test_every_space_has_an_encoding_that_suits_it() -> None:
-    assert isinstance(encoding_of(SPACE), CellEncoding)
-    assert isinstance(encoding_of(Darts()), OneHot)
+def test_searches_of_one_space_share_what_is_remembered() -> None:
+    assert graph_counts(SPACE) is graph_counts(SPACE)
+    assert graph_counts(SPACE) is not graph_counts(NasBench201())

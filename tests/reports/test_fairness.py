@@ -166,7 +166,7 @@ def several_settings(runs: list[Path]) -> None:
         (validation_that_is_the_test, "in every run the validation accuracy is the test accuracy"),
         (
             constraints_for_all,
-            "evolution on plain, digits: it searched under constraints, to which the random",
+            "evolution on plain, digits; random on plain, digits: it searched under constraints, to which the random",
         ),
         (scores_of_another_kind, "its ledgers hold scores of another kind (predicted) than the results say (trained)"),
         (a_control_under_a_false_name, "scores of another kind (shuffled) than the results say (trained)"),

@@ -92,6 +92,14 @@ def test_a_random_design_then_batches(spied: str) -> None:
     assert [len(learned) for learned, _ in Spy.fits] == [12]
 
 
+def test_batches_grow_with_what_was_measured(spied: str) -> None:
+    strategy = bananas(predictor=spied, initial=10)
+    while len(Spy.fits) < 14:
+        asked = strategy.ask()
+        strategy.tell([Evaluation(0, p, {"valid_accuracy": float(len(Spy.fits))}, "trained", 0) for p in asked])
+    assert [len(learned) for learned, _ in Spy.fits] == [*range(10, 21), 22, 24, 26]
+
+
 def test_it_asks_for_what_the_predictor_expects_most_of(spied: str) -> None:
     evaluations = run(bananas(predictor=spied, initial=10, batch=10, evaluations=40))
     worth = [sum(map(ord, e.architecture.spec)) for e in evaluations]
@@ -100,7 +108,7 @@ def test_it_asks_for_what_the_predictor_expects_most_of(spied: str) -> None:
 
 
 def test_failures_are_not_learned_from(spied: str) -> None:
-    evaluations = run(bananas(predictor=spied))
+    evaluations = run(bananas(predictor=spied, batch=10))
     failed = {e.architecture for e in evaluations if e.status == "failed"}
     assert failed
     assert len({e.architecture for e in evaluations}) == len(evaluations)
@@ -186,3 +194,13 @@ def test_on_a_table_it_is_ahead_of_evolution(table) -> None:
             best.append(max(e.metrics["valid_accuracy"] for e in ledger.evaluations))
         regret[strategy_type] = scores.valid_accuracy.max() - np.mean(best)
     assert regret[Bananas] < regret[Evolution] / 2
+
+
+def test_the_skill_of_the_predictor_is_told() -> None:
+    strategy = bananas(initial=10, evaluations=60)
+    assert strategy.predictor_skill() is None
+    measured = [e for e in run(strategy) if e.status == "ok"]
+    skill = strategy.predictor_skill()
+    assert skill is not None
+    assert (skill["name"], skill["architectures"]) == ("gaussian-process", len(measured))
+    assert 0.2 < skill["kendall"] < skill["spearman"] < 1
