@@ -9,8 +9,6 @@ last of them, the cells in the order of `NasBench201.all`; ``test`` [15,625], th
 from __future__ import annotations
 
 import hashlib
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +16,7 @@ import numpy as np
 from nasbench.core.errors import BadInput
 from nasbench.core.locations import find
 from nasbench.search_spaces.nasbench201 import NasBench201
+from nasbench.tables import converted
 from nasbench.tables.nasbench201_file import CELLS, accuracies
 from nasbench.tables.table import Source, Table
 
@@ -48,7 +47,7 @@ def load(dataset: str, file: Path) -> Table:
 
     Raises BadInput if the file is damaged or of other cells.
     """
-    correct, epochs, images = (member(file, name) for name in ("correct", "epochs", "images"))
+    correct, epochs, images = converted.read(file, "correct", "epochs", "images")
     whole = correct.dtype.kind == epochs.dtype.kind == images.dtype.kind == "u"
     if (
         not whole
@@ -60,7 +59,7 @@ def load(dataset: str, file: Path) -> Table:
     if images.size != 1 or not 0 < correct.max() <= int(images):
         raise BadInput(f"{file}: more validation images are right than there are.")
     curves = correct / (int(images) / 100)
-    final = str(member(file, "test_source"))
+    final = str(converted.read(file, "test_source")[0])
     digest = hashlib.sha256(repr((dataset.lower(), int(images), epochs.tolist(), final)).encode() + correct.tobytes())
     last = int(epochs[-1])
     return Table(
@@ -80,7 +79,7 @@ def load(dataset: str, file: Path) -> Table:
 
 def test_accuracies(file: Path) -> np.ndarray:
     """Return the test accuracies in percent [15,625], in the order of the table's rows. For `held_out` alone."""
-    scores = member(file, "test")
+    [scores] = converted.read(file, "test")
     if scores.shape != (CELLS,) or scores.dtype.kind != "f" or not np.isfinite(scores).all():
         raise BadInput(f"{file}: not {CELLS} test accuracies.")
     return accuracies(file, scores)
@@ -93,12 +92,3 @@ def about(count: int, last: int, images: int, final: str) -> str:
         f"The search saw validation accuracies {many}, of one training of each cell, on {images:,} images; the "
         f"learning rate was scheduled for {last} epochs. Test accuracies: {final}."
     )
-
-
-def member(file: Path, name: str) -> np.ndarray:
-    """Return one array of the file; raise BadInput if it is damaged or lacks it."""
-    try:
-        with np.load(file) as members:
-            return np.asarray(members[name])
-    except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
-        raise BadInput(f"{file} is damaged and cannot be read ({error}).") from error

@@ -9,10 +9,8 @@ from __future__ import annotations
 
 import csv
 import gzip
-import io
-import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
@@ -20,8 +18,8 @@ from typing import Protocol
 import numpy as np
 
 from nasbench.core.errors import BadInput
-from nasbench.core.state import write_atomically
 from nasbench.search_spaces.nasbench201 import OPERATIONS
+from nasbench.tables import converted
 from nasbench.tables.table import Spec
 
 CELLS = 15_625
@@ -94,35 +92,24 @@ class _Csv:
 class _Converted:
     def __init__(self, file: Path) -> None:
         self.file = file
-        try:
-            with np.load(file) as members:
-                self.names = [name for name in members.files if name != "cells"]
-        except (OSError, EOFError, ValueError, zipfile.BadZipFile) as error:
-            raise BadInput(f"{file} is damaged and cannot be read ({error}).") from error
+        self.names = [name for name in converted.names(file) if name != "cells"]
 
     def numbers(self, name: str) -> np.ndarray:
         if name not in self.names:
             raise BadInput(f"{self.file} has no column '{name}'; it has: {', '.join(self.names)}.")
-        values = self._member(name)
+        [values] = converted.read(self.file, name)
         if values.shape != (CELLS,) or values.dtype.kind != "f" or not np.isfinite(values).all():
             raise BadInput(f"{self.file}: the column '{name}' is not {CELLS} finite numbers.")
         return values
 
     def cells(self) -> list[Spec]:
-        numbers = self._member("cells")
+        [numbers] = converted.read(self.file, "cells")
         if numbers.shape != (CELLS, 6) or numbers.dtype.kind != "u" or numbers.max() >= len(OPERATIONS):
             raise BadInput(f"{self.file}: its cells are not {CELLS} times six operations.")
         return list(zip(*(map(OPERATIONS.__getitem__, edge) for edge in numbers.T.tolist()), strict=True))
 
     def indices(self) -> list[str]:
         return list(map(str, range(CELLS)))
-
-    def _member(self, name: str) -> np.ndarray:
-        try:
-            with np.load(self.file) as members:
-                return np.asarray(members[name])
-        except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
-            raise BadInput(f"{self.file} is damaged and cannot be read ({error}).") from error
 
 
 def read_rows(file: Path) -> tuple[list[str], list[list[str]]]:
@@ -160,10 +147,10 @@ def import_file(source: Path, target: Path) -> Path:
     """
     if source.is_dir():
         files = [source / Path(name).name for name in (ACCURACY_FILE, LATENCY_FILE)]
-        converted = [_converted(file) for file in files if file.exists()]
+        made = [_converted(file) for file in files if file.exists()]
     else:
-        converted = [_converted(source)]
-    written = [write(target / name, arrays) for name, arrays in converted]
+        made = [_converted(source)]
+    written = [converted.write(target / name, arrays) for name, arrays in made]
     return written[0]
 
 
@@ -205,18 +192,6 @@ def numbered(file: Path, cells: Sequence[Spec]) -> np.ndarray:
     if len(set(cells)) != CELLS:
         raise BadInput(f"{file}: {len(set(cells))} different cells; the benchmark has {CELLS}.")
     return np.array([[known[str(operation)] for operation in cell] for cell in cells], dtype=np.uint8)
-
-
-def write(file: Path, arrays: Mapping[str, np.ndarray]) -> Path:
-    """Write arrays as one compressed file, whole or not at all; return it."""
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, buffer.getvalue())
-    except OSError as error:
-        raise BadInput(f"cannot write {file}: {error.strerror}.") from error
-    return file
 
 
 def _header(file: Path) -> list[str]:

@@ -14,9 +14,6 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
-import io
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from functools import cache, partial
@@ -28,8 +25,8 @@ from nasbench.core import restricted_pickle
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput, MissingData, NotTrained, unknown
 from nasbench.core.locations import cache_folder, find
-from nasbench.core.state import write_atomically
 from nasbench.search_spaces.nasbench_graph import NOTHING, NasBenchGraph, NasBenchGraphProteins
+from nasbench.tables import converted
 from nasbench.tables.table import Score, Source, Spec, Table
 
 SPACE = NasBenchGraph.name
@@ -231,15 +228,8 @@ def convert(dataset: str, target: Path) -> Path:
             "package that has it is not installed: pip install 'nasbench[graph]'."
         )
     found = read_original(original, dataset)
-    buffer = io.BytesIO()
-    np.savez(buffer, **{field.name: getattr(found, field.name) for field in fields(Numbers)})
-    file = target / _file(dataset)
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(file, buffer.getvalue())
-    except OSError as error:
-        raise BadInput(f"cannot write {file}: {error.strerror}.") from error
-    return file
+    arrays = {field.name: getattr(found, field.name) for field in fields(Numbers)}
+    return converted.write(target / _file(dataset), arrays, compressed=False)
 
 
 def read_original(file: Path, dataset: str) -> Numbers:
@@ -265,12 +255,7 @@ def read_original(file: Path, dataset: str) -> Numbers:
 
 def numbers(file: Path, dataset: str) -> Numbers:
     """Read a converted file; raise BadInput unless all is as published."""
-    try:
-        with np.load(file) as members:
-            found = Numbers(**{field.name: np.asarray(members[field.name]) for field in fields(Numbers)})
-    except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
-        raise BadInput(f"{file} is damaged and cannot be read ({error}).") from error
-    return checked(file, dataset, found)
+    return checked(file, dataset, Numbers(*converted.read(file, *(field.name for field in fields(Numbers)))))
 
 
 def checked(file: Path, dataset: str, found: Numbers) -> Numbers:

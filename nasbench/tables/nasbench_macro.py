@@ -12,11 +12,8 @@ There is no validation accuracy. The first training stands in for it; the other 
 from __future__ import annotations
 
 import hashlib
-import io
 import itertools
 import json
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +21,8 @@ import numpy as np
 
 from nasbench.core.errors import BadInput, MissingData, unknown
 from nasbench.core.locations import find
-from nasbench.core.state import write_atomically
 from nasbench.search_spaces.nasbench_macro import NasBenchMacro
+from nasbench.tables import converted
 from nasbench.tables.table import Source, Table
 
 SPACE = NasBenchMacro.name
@@ -125,23 +122,11 @@ def import_file(file: Path, target: Path) -> Path:
                 f"{file}: network {space.format(architecture)} has {given} parameters and multiply-adds; "
                 f"it must have {expected}."
             )
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, correct=correct.astype("<u2"))
-    converted = target / FILE
-    try:
-        converted.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(converted, buffer.getvalue())
-    except OSError as error:
-        raise BadInput(f"cannot write {converted}: {error.strerror}.") from error
-    return converted
+    return converted.write(target / FILE, {"correct": correct.astype("<u2")})
 
 
 def _read_converted(file: Path) -> np.ndarray:
-    try:
-        with np.load(file) as members:
-            correct = np.asarray(members["correct"])
-    except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as error:
-        raise BadInput(f"{file} is damaged and cannot be read ({error}).") from error
+    [correct] = converted.read(file, "correct")
     if correct.shape != (NETWORKS, TRAININGS) or correct.dtype.kind not in "iu":
         raise BadInput(f"{file}: {correct.shape} {correct.dtype}; expected whole numbers of {(NETWORKS, TRAININGS)}.")
     return correct.astype(np.int64)

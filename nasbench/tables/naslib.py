@@ -23,6 +23,7 @@ from nasbench.core import restricted_pickle
 from nasbench.core.errors import BadInput, MissingData
 from nasbench.core.locations import find
 from nasbench.search_spaces.nasbench201 import NasBench201
+from nasbench.tables import converted
 from nasbench.tables.nasbench201_epochs import file_name
 from nasbench.tables.nasbench201_file import (
     ACCURACY_FILE,
@@ -31,7 +32,6 @@ from nasbench.tables.nasbench201_file import (
     FINAL_COLUMN,
     opened,
     parse_cell,
-    write,
 )
 
 ORIGINALS = (
@@ -97,7 +97,7 @@ def import_content(source: Path, content: Any, target: Path) -> Path:
         raise BadInput(
             f"{source}: its validation accuracies do not go with the test accuracies of the cells ({origin})."
         )
-    return write(
+    return converted.write(
         target / file_name(DATASET),
         {
             "correct": counts[:last].astype(np.uint16),

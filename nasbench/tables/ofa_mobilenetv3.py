@@ -14,9 +14,6 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import io
-import zipfile
-import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,8 +24,8 @@ import numpy as np
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput, MissingData, unknown
 from nasbench.core.locations import find
-from nasbench.core.state import write_atomically
 from nasbench.search_spaces.ofa_mobilenetv3 import BLOCKS, DEPTHS, EXPANSIONS, KERNELS, STAGES, OfaMobileNetV3
+from nasbench.tables import converted
 from nasbench.tables.gaussian_process import GaussianProcess
 from nasbench.tables.table import Score, Source, Surrogate
 
@@ -130,35 +127,24 @@ def import_file(source: Path, target: Path) -> Path:
     measured = _measured(files, OfaMobileNetV3())
     if measured.fingerprint() != CONTENT:
         raise BadInput(f"{folder}: the accuracies are not those published (their checksum differs).")
-    buffer = io.BytesIO()
-    np.savez_compressed(
-        buffer,
-        spec=np.array([architecture.spec for architecture in measured.architectures], dtype=np.uint8),
-        accuracy=measured.accuracies,
-        features=measured.features,
-        error_names=np.array(list(measured.error)),
-        errors=np.array(list(measured.error.values())),
-        usual=np.array(measured.usual),
-    )
-    converted = target / FILE
-    try:
-        converted.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(converted, buffer.getvalue())
-    except OSError as error:
-        raise BadInput(f"cannot write {converted}: {error.strerror}.") from error
-    return converted
+    arrays = {
+        "spec": np.array([architecture.spec for architecture in measured.architectures], dtype=np.uint8),
+        "accuracy": measured.accuracies,
+        "features": measured.features,
+        "error_names": np.array(list(measured.error)),
+        "errors": np.array(list(measured.error.values())),
+        "usual": np.array(measured.usual),
+    }
+    return converted.write(target / FILE, arrays)
 
 
 def _read_converted(file: Path) -> Measured:
-    try:
-        with np.load(file) as members:
-            specs, accuracies, features = members["spec"], members["accuracy"], members["features"]
-            error = dict(zip(members["error_names"].tolist(), members["errors"].tolist(), strict=True))
-            usual = float(members["usual"])
-    except (OSError, EOFError, KeyError, ValueError, zlib.error, zipfile.BadZipFile) as problem:
-        raise BadInput(f"{file} is damaged and cannot be read ({problem}).") from problem
+    specs, accuracies, features, error_names, errors, usual = converted.read(
+        file, "spec", "accuracy", "features", "error_names", "errors", "usual"
+    )
     architectures = [Architecture(SPACE, tuple(spec)) for spec in specs.tolist()]
-    measured = Measured(architectures, accuracies, features, error, usual)
+    error = dict(zip(error_names.tolist(), errors.tolist(), strict=False))
+    measured = Measured(architectures, accuracies, features, error, float(usual))
     if measured.fingerprint() != CONTENT:
         raise BadInput(f"{file}: the accuracies are not those published (their checksum differs).")
     return measured
