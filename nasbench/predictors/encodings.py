@@ -97,6 +97,9 @@ class GraphCounts(Encoding):
         self._texts: list[str] = []
         self._columns: list[int] = []
 
+    def __call__(self, architectures: Sequence[Architecture]) -> np.ndarray:
+        return super().__call__([self._space.canonical(architecture) for architecture in architectures])
+
     def encode(self, architectures: Sequence[Architecture]) -> np.ndarray:
         counts = [np.bincount(self._occurring(architecture), minlength=self.width) for architecture in architectures]
         return np.log1p(np.stack(counts), dtype=np.float32)
