@@ -9,7 +9,7 @@ difference of the regret over the data sets, with its 95 % interval over runs (W
     NASBENCH_DATA=FOLDER python -m benchmarks.table_searches OUT [SEEDS] [SEEDS OF OPTUNA]
 
 Every search is an ordinary run folder below ``OUT/runs``; what is finished there is not searched again. ``OUT`` then
-holds leaderboard.csv, leaderboard.md, leaderboard.html and regret.csv.
+holds leaderboard.csv, leaderboard.md, leaderboard.html, regret.csv and regret.svg (the held-out data sets together).
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from scipy import stats
 from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import Settings, resolve_settings
 from nasbench.experiments.search import run_search
+from nasbench.reports import figures
 from nasbench.reports import leaderboard as board
 from nasbench.reports.fairness import cautions
 from nasbench.reports.leaderboard_anytime import Anytime, add_anytime
@@ -117,11 +118,11 @@ def work(job: Job) -> int:
 
 
 def search_all(out: Path, seeds: int, peer_seeds: int, console: Console) -> None:
-    """Make all searches, in as many processes as there are cores."""
+    """Make all searches, in one process more than there are cores: some always wait for the disk."""
     todo = jobs(out, seeds, peer_seeds)
     with (
         Progress(console=console) as progress,
-        ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor((os.cpu_count() or 1) + 1, mp_context=get_context("spawn")) as pool,
     ):
         bar = progress.add_task("searches", total=sum(len(job.seeds) for job in todo))
         for done in as_completed([pool.submit(work, job) for job in todo]):
@@ -204,6 +205,44 @@ def comparison_table(everything: Everything, places: list[tuple[str, str]], best
     return shown
 
 
+# name in the picture, colour, dashes; a family has one colour
+LOOKS = {
+    "random": ("random search", figures.GREY, "-"),
+    "evolution 10, 3": ("evolution 10/3", figures.ORANGE, ":"),
+    "evolution 30, 10": ("evolution 30/10", figures.ORANGE, "--"),
+    "evolution": ("evolution, no isomorphs", figures.ORANGE, "-"),
+    "local-search": ("local search", figures.GREEN, "-"),
+    "reinforce": ("REINFORCE", figures.PURPLE, "-"),
+    "nsga2": ("NSGA-II", figures.SKY, "-"),
+    "bananas": ("BANANAS", figures.BLUE, "-"),
+    "optuna tpe": ("Optuna TPE", figures.VERMILION, "-"),
+    "optuna nsga2": ("Optuna NSGA-II", figures.VERMILION, "--"),
+}
+
+
+def picture(everything: Everything, places: list[tuple[str, str]]) -> str:
+    """Return the regrets over evaluations as SVG text: mean over runs, then over data sets."""
+    with figures.figure_style():
+        figure = figures.new_figure(10.5, 4.4)
+        at = np.arange(1, EVALUATIONS + 1)
+        for axes, kind in zip(figure.subplots(1, 2), Curves._fields, strict=True):
+            for method, (name, colour, dashes) in LOOKS.items():
+                mean = np.mean([getattr(everything[place][method], kind).mean(axis=0) for place in places], axis=0)
+                axes.step(at, mean, where="post", label=name, color=colour, linestyle=dashes, linewidth=1.8)
+            axes.set_xscale("log")
+            axes.set_xlim(10, EVALUATIONS)
+            axes.set_ylim(0, 2.7)
+            axes.set_xticks([10, *SHOWN], [str(n) for n in (10, *SHOWN)])
+            axes.minorticks_off()
+            axes.set_xlabel("evaluations")
+            axes.set_ylabel(f"{kind} regret, points")
+            axes.grid(color=figures.FAINT, alpha=0.4, linewidth=0.7)
+        handles, labels = figure.axes[0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="lower center", ncols=5)
+        figure.tight_layout(rect=(0, 0.13, 1, 1))
+        return figures.svg_text(figure, f"Regret over evaluations, mean over {len(places)} data sets")
+
+
 def main(out: Path, seeds: int, peer_seeds: int) -> None:
     console, started = Console(width=150), time.perf_counter()
     search_all(out, seeds, peer_seeds, console)
@@ -231,6 +270,7 @@ def main(out: Path, seeds: int, peer_seeds: int) -> None:
     pd.DataFrame(rows).to_csv(out / "regret.csv", index=False)
     held_out = [place for place in DATA_SETS if place != DEVELOPMENT]
     other_spaces = [place for place in DATA_SETS if place[0] != DEVELOPMENT[0]]
+    (out / "regret.svg").write_text(picture(everything, held_out))
     on_development = everything[DEVELOPMENT]
     best = min(OURS, key=lambda method: on_development[method].validation.mean())
     console.print(f"Least mean validation regret on the development data set: {best}")

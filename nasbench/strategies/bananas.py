@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -116,8 +116,7 @@ class Bananas(Strategy):
     def _random_design(self, count: int) -> list[Architecture]:
         design: dict[Architecture, Architecture] = {}
         for _ in range(ROUNDS_FOR_AN_UNSEEN_CANDIDATE):
-            for architecture in self._unseen(self.space.sample_many(self.rng, count)):
-                design.setdefault(self.space.canonical(architecture), architecture)
+            self._add_unseen(self.space.sample_many(self.rng, count), design)
             if len(design) >= count:
                 break
         return list(design.values())[:count]
@@ -128,15 +127,17 @@ class Bananas(Strategy):
         candidates: dict[Architecture, Architecture] = {}
         for _ in range(ROUNDS_FOR_AN_UNSEEN_CANDIDATE):
             drawn = [self._mutant(parents, self.rng) for _ in range(self._config.mutants if parents else 0)]
-            drawn += self.space.sample_many(self.rng, self._config.strangers)
-            for architecture in self._unseen(drawn):
-                candidates.setdefault(self.space.canonical(architecture), architecture)
+            self._add_unseen(drawn + self.space.sample_many(self.rng, self._config.strangers), candidates)
             if len(candidates) >= self._batch:
                 break
         return list(candidates.values())
 
-    def _unseen(self, architectures: Sequence[Architecture]) -> Iterator[Architecture]:
-        return (a for a in architectures if self.space.canonical(a) not in self._seen)
+    def _add_unseen(self, drawn: Sequence[Architecture], found: dict[Architecture, Architecture]) -> None:
+        """Add those of which no isomorph was seen, to be found by their representative; the first of isomorphs stays."""
+        for architecture in drawn:
+            representative = self.space.canonical(architecture)
+            if representative not in self._seen:
+                found.setdefault(representative, architecture)
 
     def _mutant(self, parents: Sequence[Architecture], rng: Rng) -> Architecture:
         """Mutate one of the parents once, or with probability 1/2 twice, 1/4 three times and so on."""

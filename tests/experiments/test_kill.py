@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-KILLS = {"table": 20, "training": 20, "rungs": 6, "supernet": 6}
+KILLS = {"table": 12, "training": 12, "rungs": 4, "supernet": 4}
 # Loading these takes longer than the searches: the server that the processes are forked from loads them once.
 PRELOADED = [
     *(
