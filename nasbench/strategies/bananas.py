@@ -133,7 +133,7 @@ class Bananas(Strategy):
         return list(candidates.values())
 
     def _add_unseen(self, drawn: Sequence[Architecture], found: dict[Architecture, Architecture]) -> None:
-        """Add those of which no isomorph was seen, to be found by their representative; the first of isomorphs stays."""
+        """Add those of which no isomorph was seen, by their representative; the first of isomorphs stays."""
         for architecture in drawn:
             representative = self.space.canonical(architecture)
             if representative not in self._seen:
