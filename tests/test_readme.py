@@ -43,7 +43,7 @@ def test_every_command_runs(folder: Path, capfd: pytest.CaptureFixture[str], req
     commands = [shlex.split(command)[1:] for command in COMMANDS[2:]]
     searches = [command for command in commands if command[0] == "search"]
     others = [command for command in commands if command[0] != "search"]
-    assert len(searches) == 4 and len(others) == 1
+    assert len(searches) == 5 and len(others) == 1
     for command in searches:
         if "table" in command:
             request.getfixturevalue("table")

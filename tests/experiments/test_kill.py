@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-KILLS = {"table": 12, "training": 12, "rungs": 4, "supernet": 4}
+KILLS = {"table": 10, "training": 8, "rungs": 3, "supernet": 3}
 # Loading these takes longer than the searches: the server that the processes are forked from loads them once.
 PRELOADED = [
     *(
