@@ -118,11 +118,11 @@ def work(job: Job) -> int:
 
 
 def search_all(out: Path, seeds: int, peer_seeds: int, console: Console) -> None:
-    """Make all searches, in one process more than there are cores: some always wait for the disk."""
+    """Make all searches, in as many processes as there are cores."""
     todo = jobs(out, seeds, peer_seeds)
     with (
         Progress(console=console) as progress,
-        ProcessPoolExecutor((os.cpu_count() or 1) + 1, mp_context=get_context("spawn")) as pool,
+        ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool,
     ):
         bar = progress.add_task("searches", total=sum(len(job.seeds) for job in todo))
         for done in as_completed([pool.submit(work, job) for job in todo]):

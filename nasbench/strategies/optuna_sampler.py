@@ -158,7 +158,11 @@ class OptunaSampler(Strategy):
         return [architecture for _, architecture in drawn]
 
     def _draw(self) -> tuple[Trial, Architecture]:
-        self._study.sampler = self._new_sampler(int(self.rng.integers(2**32)))
+        sampler, last = self._new_sampler(int(self.rng.integers(2**32))), self._study.sampler
+        if type(last) is type(sampler) and hasattr(last, "_search_space"):
+            # What the parameters of all trials have in common: a sampler keeps it up to date or finds it anew.
+            sampler._search_space = last._search_space  # type: ignore[attr-defined]
+        self._study.sampler = sampler
         trial = self._study.ask(self._always)
         given = trial.params
         architecture, _ = decide(self._decisions, lambda position: self._parameters[position].suggest(trial, given))
