@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,10 @@ class TableJudge:
 
     def baseline(self) -> Baseline:
         """Return mean and standard deviation over all encodings: the expectation of a random architecture, exactly."""
+        return self._baseline
+
+    @cached_property
+    def _baseline(self) -> Baseline:
         scores = self._scores
         return Baseline(
             mean=float(scores.mean()),
