@@ -35,11 +35,11 @@ def search(
         raise BadInput("--plan and --dry-run answer different questions; give one of them.")
     parts = options.parts()
     if plan:
-        _print_power(parts, options.json)
+        _print_plan(parts, options.json)
         return
     folder = options.out or default_out(parts.complete_config)
     if dry_run:
-        _print_plan(parts, folder, options.json)
+        _print_configuration(parts, folder, options.json)
         return
     result = run_search(parts, folder, ConsoleReporter(), workers=options.workers)
     if options.json:
@@ -100,7 +100,7 @@ def _number(value: float | None, form: str, unit: str = "") -> str:
     return "unknown" if value is None else f"{value:{form}}{unit}"
 
 
-def _print_power(parts: Parts, as_json: bool) -> None:
+def _print_plan(parts: Parts, as_json: bool) -> None:
     from nasbench.cli.console import print_json, print_table
     from nasbench.experiments.plan import in_words, plan
 
@@ -132,7 +132,7 @@ def _print_power(parts: Parts, as_json: bool) -> None:
     typer.echo(f"One seed costs {in_words(found['seconds_per_seed'], found['on_gpu'])}.")
 
 
-def _print_plan(parts: Parts, folder: Path, as_json: bool) -> None:
+def _print_configuration(parts: Parts, folder: Path, as_json: bool) -> None:
     from nasbench.cli.console import print_json, print_table
     from nasbench.experiments.cost import estimate
 

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, SerializerFunctionWrapHandler, ValidationError, model_serializer
 
 from nasbench.core.errors import BadInput, nearest
 
 Model = TypeVar("Model", bound=BaseModel)
+
+
+class Amended(BaseModel):
+    """Settings of which some came later: ``later`` are left out of what is written down where they say nothing.
+
+    So the configurations of earlier runs, and what is derived from them, stay as they were.
+    """
+
+    later: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _brief(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return {key: value for key, value in whole(self).items() if value or key not in self.later}
 
 
 def listed(value: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -32,6 +32,17 @@ class Choice:
     values: tuple[Value, ...]
     group: str = ""
     active: Callable[[Mapping[str, Value]], bool] | None = None
+
+
+def chain_graph(operations: Sequence[str]) -> nx.DiGraph[Any]:
+    """Return the graph in which operations follow one another from "input" to "output"; nodes are numbers."""
+    import networkx as nx
+
+    graph: nx.DiGraph[Any] = nx.DiGraph()
+    for node, op in enumerate(["input", *operations, "output"]):
+        graph.add_node(node, op=op)
+    nx.add_path(graph, range(len(operations) + 2))
+    return graph
 
 
 class DecisionSpace(SearchSpace):
@@ -123,17 +134,10 @@ class DecisionSpace(SearchSpace):
         return Architecture(self.name, tuple(spec))
 
     def graph(self, architecture: Architecture) -> nx.DiGraph[Any]:
-        import networkx as nx
-
         settings = self.choices(architecture)
-        labels = [
-            f"{name}={value}" for (name, value), on in zip(settings.items(), self.active(settings), strict=True) if on
-        ]
-        graph: nx.DiGraph[Any] = nx.DiGraph()
-        for node, op in enumerate(["input", *labels, "output"]):
-            graph.add_node(node, op=op)
-        nx.add_path(graph, range(len(labels) + 2))
-        return graph
+        return chain_graph(
+            [f"{name}={value}" for (name, value), on in zip(settings.items(), self.active(settings), strict=True) if on]
+        )
 
     def format(self, architecture: Architecture) -> str:
         return ", ".join(

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from nasbench.core.architecture import Architecture
+from nasbench.core.errors import BadInput
 from nasbench.core.seeding import Rng
 
 if TYPE_CHECKING:
@@ -14,6 +15,13 @@ if TYPE_CHECKING:
     from torch import nn
 
     from nasbench.core.problem import SearchTask
+
+
+def image_channels(space: str, task: SearchTask) -> int:
+    """Return the channels of a task's images; raise BadInput if its inputs are none, naming the space that is built."""
+    if len(task.input_shape) != 3:
+        raise BadInput(f"'{space}' builds networks for images (channels, height, width), not {task.input_shape}.")
+    return task.input_shape[0]
 
 
 class SearchSpace(ABC):

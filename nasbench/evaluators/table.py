@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import ClassVar, Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import ConfigDict
 
 from nasbench.core.architecture import Architecture
+from nasbench.core.configuration import Amended
 from nasbench.core.errors import BadInput, NotTrained
 from nasbench.core.evaluation import Evaluation, Fidelity, Proposal, Source
 from nasbench.core.search_space import SearchSpace
@@ -49,8 +50,9 @@ class TableEvaluator:
         *("valid_accuracy", "parameters", "macs", "latency_ms@DEVICE", "prediction_std", "extrapolated"),
     )
 
-    class Config(BaseModel):
+    class Config(Amended):
         model_config = ConfigDict(extra="forbid", frozen=True)
+        later: ClassVar[tuple[str, ...]] = ("shuffle",)
         # Devices whose measured latency becomes the metric latency_ms@DEVICE, separated by commas.
         latency: str = ""
         # Deal the accuracies anew to the architectures, another way with every seed of a run.
@@ -64,11 +66,6 @@ class TableEvaluator:
             named = [metric.removeprefix(LATENCY) for metric in metrics if metric.startswith(LATENCY)]
             more = [device for device in dict.fromkeys(named) if device not in self.devices()]
             return self.model_copy(update={"latency": ",".join([*self.devices(), *more])}) if more else self
-
-        @model_serializer(mode="wrap")
-        def _brief(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-            """Leave ``shuffle`` out where nothing is shuffled, as did runs before there was such a thing."""
-            return {key: value for key, value in whole(self).items() if value or key != "shuffle"}
 
     def __init__(
         self,

@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import Any, ClassVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
 from nasbench.core.architecture import Architecture
+from nasbench.core.configuration import Amended
 from nasbench.core.evaluation import Evaluation, Proposal, Source
 from nasbench.core.problem import SearchTask
 from nasbench.core.search_space import SearchSpace
@@ -35,10 +36,11 @@ from nasbench.networks.macs import count_macs
 FORMAT = 1  # raised when the same recipe and seed would give another score
 
 
-class TrainConfig(BaseModel):
+class TrainConfig(Amended):
     """The search's own, cheaper fidelity. None leaves what the recipe says; a proposal's fidelity goes before both."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    later: ClassVar[tuple[str, ...]] = ("macs",)
 
     epochs: int | None = Field(default=None, ge=1, description="epochs of one training")
     batch_size: int | None = Field(default=None, ge=1, description="images in a batch")
@@ -50,11 +52,6 @@ class TrainConfig(BaseModel):
     def measuring(self, metrics: Sequence[str]) -> TrainConfig:
         """Return these settings with ``macs`` if it is among the metrics."""
         return self.model_copy(update={"macs": True}) if "macs" in metrics else self
-
-    @model_serializer(mode="wrap")
-    def _brief(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out ``macs`` where nothing is counted, as did runs before there was such a setting."""
-        return {key: value for key, value in whole(self).items() if value or key != "macs"}
 
 
 class TrainEvaluator:

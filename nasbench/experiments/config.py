@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import BaseModel, ConfigDict, Field
 
 from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, resolve
-from nasbench.core.configuration import validated
+from nasbench.core.configuration import Amended, validated
 from nasbench.core.errors import BadInput, nearest, unknown
 from nasbench.core.objectives import parse_constraints, parse_objectives
 from nasbench.core.problem import Objective
@@ -52,10 +52,11 @@ class Part(BaseModel):
     settings: dict[str, Any] = {}
 
 
-class RunConfig(BaseModel):
+class RunConfig(Amended):
     """Everything that defines a run, resolved. Two runs with the same RunConfig have the same result."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+    later: ClassVar[tuple[str, ...]] = ("objectives", "constraints")
     space: Part
     strategy: Part
     dataset: str
@@ -69,12 +70,7 @@ class RunConfig(BaseModel):
     objectives: tuple[str, ...] = Field(default=(), description="none: validation accuracy alone")
     constraints: tuple[str, ...] = ()
     data_fingerprint: str | None = None
-    own_code: dict[str, str] = {}
-
-    @model_serializer(mode="wrap")
-    def _brief(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out objectives and constraints where there are none, as did runs before there were any."""
-        return {key: value for key, value in whole(self).items() if value or key not in ("objectives", "constraints")}
+    own_code: dict[str, str] = Field(default_factory=dict)
 
 
 def resolve_settings(settings: Settings) -> RunConfig:
@@ -184,8 +180,10 @@ def guided_by_recipe(model: type[BaseModel], recipe: Recipe | None, space: str) 
     Without a recipe, on a table, it is the number of epochs for which the networks of the space's table were trained.
     """
     adapt = getattr(model, "from_recipe", None)
-    if adapt is None or recipe is not None:
-        return dict(adapt(recipe.model_dump())) if adapt is not None and recipe is not None else {}
+    if adapt is None:
+        return {}
+    if recipe is not None:
+        return dict(adapt(recipe.model_dump()))
     longest = longest_epochs(space) if "maximum_epochs" in model.model_fields else None
     return {} if longest is None else dict(adapt({"epochs": longest}))
 

@@ -16,8 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from nasbench.core.architecture import Architecture
-from nasbench.reports.leaderboard import LeaderboardTable, largest_baseline
-from nasbench.reports.leaderboard_across import rows_of
+from nasbench.reports.leaderboard import LeaderboardTable, largest_baseline, rows_of
 from nasbench.reports.leaderboard_anytime import Anytime, Task
 from nasbench.reports.leaderboard_rows import Run, test_scores
 

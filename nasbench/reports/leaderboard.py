@@ -319,11 +319,16 @@ IN_TERMINAL: dict[str, tuple[str, int | None]] = {
 """Headings of the terminal's table and the characters of its columns; words share what is left, 27 of 80."""
 
 
+def rows_of(table: LeaderboardTable) -> list[dict[str, Any]]:
+    """Return the rows of a leaderboard as dictionaries, what is not known as None."""
+    frame = table.frame.astype(object)
+    return [{str(k): None if v != v else v for k, v in row.items()} for row in frame.to_dict("records")]
+
+
 def short_rows(table: LeaderboardTable) -> list[dict[str, str]]:
     """Return the cells under `HEADINGS`, rounded for reading; an unranked row says why after its verdict."""
     shortened = []
-    for row, rank in zip(table.frame.astype(object).to_dict("records"), table.ranks, strict=True):
-        known: dict[str, Any] = {str(name): None if value != value else value for name, value in row.items()}
+    for known, rank in zip(rows_of(table), table.ranks, strict=True):
         spread = "" if known["test_std"] is None else f" ± {known['test_std']:.2f}"
         interval = ""
         if known["ri_ci_low"] is not None:
@@ -331,24 +336,25 @@ def short_rows(table: LeaderboardTable) -> list[dict[str, str]]:
         apart = known["not_comparable"] and known["source"] != SHUFFLED
         note = f" (not ranked: {known['not_comparable']})" if apart else ""
         cells = (
-            _number(rank, "g"),
+            short_number(rank, "g"),
             known["method"],
             known["space"],
             known["dataset"],
             str(known["n_runs"]),
-            _number(known["test_mean"]) + spread,
-            _number(known["random_mean"]),
-            _number(known["ri"], "+.2f") + interval,
-            _number(known["rs_percentile"], ".0f") + (" %" if known["rs_percentile"] is not None else ""),
-            _number(known["p_holm"], ".2g"),
-            _number(known["search_seconds"], ".3g"),
+            short_number(known["test_mean"]) + spread,
+            short_number(known["random_mean"]),
+            short_number(known["ri"], "+.2f") + interval,
+            short_number(known["rs_percentile"], ".0f") + (" %" if known["rs_percentile"] is not None else ""),
+            short_number(known["p_holm"], ".2g"),
+            short_number(known["search_seconds"], ".3g"),
             f"{known['verdict']}{note}",
         )
         shortened.append(dict(zip(HEADINGS, cells, strict=True)))
     return shortened
 
 
-def _number(value: float | None, form: str = ".2f") -> str:
+def short_number(value: float | None, form: str = ".2f") -> str:
+    """Write a number, or a dash where it is not known."""
     return "–" if value is None else format(value, form)
 
 

@@ -14,18 +14,12 @@ from nasbench.core.errors import BadInput
 from nasbench.protocol.across import Across, compare_over_data_sets
 from nasbench.protocol.comparisons import holm
 from nasbench.protocol.pairing import PairOfMethods, compare_two
-from nasbench.reports.leaderboard import LeaderboardTable, largest_baseline
+from nasbench.reports.leaderboard import LeaderboardTable, largest_baseline, rows_of
 from nasbench.reports.leaderboard_anytime import Anytime, Task
 from nasbench.reports.leaderboard_rows import test_scores
 
 RankedRows = dict[Task, dict[str, int]]
 """The numbers of the ranked rows of each space and data set, by the label of their method."""
-
-
-def rows_of(table: LeaderboardTable) -> list[dict[str, Any]]:
-    """Return the rows of a leaderboard as dictionaries, what is not known as None."""
-    frame = table.frame.astype(object)
-    return [{str(k): None if v != v else v for k, v in row.items()} for row in frame.to_dict("records")]
 
 
 def ranked_rows(table: LeaderboardTable) -> RankedRows:

@@ -17,8 +17,8 @@ from nasbench.core.run_directory import read_json
 from nasbench.core.state import write_atomically
 from nasbench.protocol.across import MIN_DATA_SETS, Across
 from nasbench.reports import leaderboard_plots as plots
-from nasbench.reports.leaderboard import LeaderboardTable, largest_baseline, short_rows
-from nasbench.reports.leaderboard_across import Duel, RankedRows, duels, over_data_sets, ranked_rows, rows_of
+from nasbench.reports.leaderboard import LeaderboardTable, largest_baseline, rows_of, short_number, short_rows
+from nasbench.reports.leaderboard_across import Duel, RankedRows, duels, over_data_sets, ranked_rows
 from nasbench.reports.leaderboard_anytime import NO_SIMULATED_TIME, Anytime, Task
 from nasbench.reports.leaderboard_controls import Control, controls
 from nasbench.reports.leaderboard_rows import COLUMNS, SCHEMA_VERSION, SHUFFLED, Run, test_scores
@@ -57,7 +57,7 @@ def render(table: LeaderboardTable, anytime: Anytime, warnings: Sequence[str]) -
     """Return the HTML page."""
     import jinja2
 
-    rows, ranked = rows_of(table), ranked_rows(table)
+    rows, shortened, ranked = rows_of(table), short_rows(table), ranked_rows(table)
     labels = {i: label for members in ranked.values() for label, i in members.items()}
     style = plots.styles(
         sorted({labels.get(i, str(row["method"])) for i, row in enumerate(rows) if row["source"] != SHUFFLED})
@@ -71,7 +71,7 @@ def render(table: LeaderboardTable, anytime: Anytime, warnings: Sequence[str]) -
     return environment.get_template("leaderboard.html").render(
         warnings=warnings,
         tasks=[
-            _task(number, task, table, rows, ranked, labels, anytime, compared, style)
+            _task(number, task, table, rows, shortened, ranked, labels, anytime, compared, style)
             for number, task in enumerate(tasks)
         ],
         across=across,
@@ -152,6 +152,7 @@ def _task(
     task: Task,
     table: LeaderboardTable,
     rows: Sequence[Mapping[str, Any]],
+    shortened: Sequence[Mapping[str, str]],
     ranked: RankedRows,
     labels: Mapping[int, str],
     anytime: Anytime,
@@ -161,7 +162,6 @@ def _task(
     """Return what the page shows of one space and data set."""
     mine = [i for i, row in enumerate(rows) if (row["space"], row["dataset"]) == task and row["source"] != SHUFFLED]
     known = anytime.tables.get(task)
-    shortened = short_rows(table)
     methods = ranked.get(task, {})
     members = _members(table, methods)
     everything = [
@@ -207,12 +207,12 @@ def _task(
                 **shortened[i],
                 "not_comparable": rows[i]["not_comparable"],
                 "verdict": rows[i]["verdict"],
-                "raw": _rounded(rows[i]["p_value"] if rows[i]["p_rs"] is None else rows[i]["p_rs"], ".2g"),
-                "iqm": _rounded(rows[i]["test_iqm"]),
+                "raw": short_number(rows[i]["p_value"] if rows[i]["p_rs"] is None else rows[i]["p_rs"], ".2g"),
+                "iqm": short_number(rows[i]["test_iqm"]),
                 "improvement": shortened[i]["RI %"].partition(" "),
-                "rs": _rounded(rows[i]["rs_mean"]),
+                "rs": short_number(rows[i]["rs_mean"]),
                 "improves": "–" if rows[i]["p_improve"] is None else f"{100 * rows[i]['p_improve']:.0f} %",
-                "evaluations": _rounded(rows[i]["evaluations"], ".6g"),
+                "evaluations": short_number(rows[i]["evaluations"], ".6g"),
                 "changes": what_would_change(rows[i]),
                 "label": labels.get(i, rows[i]["method"]),
             }
@@ -261,10 +261,6 @@ def _conditions(row: Mapping[str, Any], runs: Sequence[Run]) -> dict[str, Any]:
         "lines": lines,
         "command": shlex.join(command) if isinstance(command, list) else command,
     }
-
-
-def _rounded(value: float | None, form: str = ".2f") -> str:
-    return "–" if value is None else format(value, form)
 
 
 def _exact(value: Any) -> str:

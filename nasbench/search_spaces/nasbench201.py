@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nasbench.core.architecture import Architecture, Value
 from nasbench.core.decision_space import Choice, DecisionSpace
 from nasbench.core.errors import BadInput, nearest
+from nasbench.core.search_space import image_channels
 from nasbench.core.seeding import Rng
 from nasbench.search_spaces import nasbench201_classes
 from nasbench.search_spaces.nasbench201_classes import Operations, incoming
@@ -164,7 +165,11 @@ class NasBench201(DecisionSpace):
         self.check(architecture)
         size = size or NasBench201Size()
         return NasBench201Network(
-            _operations(architecture), _image_channels(task), task.classes, channels=size.channels, cells=size.cells
+            _operations(architecture),
+            image_channels(self.name, task),
+            task.classes,
+            channels=size.channels,
+            cells=size.cells,
         )
 
     def relax(self, task: SearchTask, size: NasBench201Size | None = None) -> NasBench201Supernet:
@@ -175,7 +180,9 @@ class NasBench201(DecisionSpace):
         from nasbench.search_spaces.nasbench201_supernet import NasBench201Supernet
 
         size = size or NasBench201Size()
-        return NasBench201Supernet(_image_channels(task), task.classes, channels=size.channels, cells=size.cells)
+        return NasBench201Supernet(
+            image_channels(self.name, task), task.classes, channels=size.channels, cells=size.cells
+        )
 
     def discretize(self, weights: Mapping[str, np.ndarray]) -> Architecture:
         """Return the cell with the strongest operation on each edge, ``none`` included, as the benchmark decodes.
@@ -231,14 +238,6 @@ def _representatives() -> dict[tuple[Value, ...], Architecture]:
 
 def _operations(architecture: Architecture) -> Operations:
     return cast(Operations, architecture.spec)
-
-
-def _image_channels(task: SearchTask) -> int:
-    if len(task.input_shape) != 3:
-        raise BadInput(
-            f"'{NasBench201.name}' builds networks for images (channels, height, width), not {task.input_shape}."
-        )
-    return task.input_shape[0]
 
 
 def _convolution(inputs: int, outputs: int, kernel: int) -> int:

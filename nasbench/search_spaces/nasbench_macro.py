@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 from pydantic import BaseModel, ConfigDict, Field
 
 from nasbench.core.architecture import Architecture
-from nasbench.core.decision_space import Choice, DecisionSpace
+from nasbench.core.decision_space import Choice, DecisionSpace, chain_graph
 from nasbench.core.errors import BadInput
+from nasbench.core.search_space import image_channels
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -91,16 +92,9 @@ class NasBenchMacro(DecisionSpace):
 
     def graph(self, architecture: Architecture) -> nx.DiGraph[Any]:
         """Return the chain of the blocks that compute something; ``op`` names operation, channels and stride."""
-        import networkx as nx
-
-        labels = [
-            f"{b.operation} {b.inputs}->{b.outputs} /{b.stride}" for b in self.blocks(architecture) if not b.vanishes
-        ]
-        graph: nx.DiGraph[Any] = nx.DiGraph()
-        for node, op in enumerate(["input", *labels, "output"]):
-            graph.add_node(node, op=op)
-        nx.add_path(graph, range(len(labels) + 2))
-        return graph
+        return chain_graph(
+            [f"{b.operation} {b.inputs}->{b.outputs} /{b.stride}" for b in self.blocks(architecture) if not b.vanishes]
+        )
 
     def format(self, architecture: Architecture) -> str:
         """Write the benchmark's eight digits, such as ``02012100``."""
@@ -125,12 +119,9 @@ class NasBenchMacro(DecisionSpace):
         """
         from nasbench.search_spaces.nasbench_macro_network import NasBenchMacroNetwork
 
-        if len(task.input_shape) != 3:
-            raise BadInput(
-                f"'{self.name}' builds networks for images (channels, height, width), not {task.input_shape}."
-            )
+        channels = image_channels(self.name, task)
         size = size or NasBenchMacroSize()
-        return NasBenchMacroNetwork(self.blocks(architecture, size), task.input_shape[0], task.classes, size.features)
+        return NasBenchMacroNetwork(self.blocks(architecture, size), channels, task.classes, size.features)
 
     # -- counted without building --------------------------------------------------------------------------------------
     def blocks(self, architecture: Architecture, size: NasBenchMacroSize | None = None) -> list[Block]:

@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from nasbench.core.architecture import Architecture, Value
 from nasbench.core.decision_space import Choice, DecisionSpace
 from nasbench.core.errors import BadInput
+from nasbench.core.search_space import image_channels
 
 if TYPE_CHECKING:
     from nasbench.core.problem import SearchTask
@@ -133,13 +134,10 @@ class OfaMobileNetV3(DecisionSpace):
         """
         from nasbench.search_spaces.ofa_mobilenetv3_network import OfaMobileNetV3Network
 
-        if len(task.input_shape) != 3:
-            raise BadInput(
-                f"'{self.name}' builds networks for images (channels, height, width), not {task.input_shape}."
-            )
+        channels = image_channels(self.name, task)
         width = (size or OfaMobileNetV3Size()).width
         blocks = self.blocks(architecture, width)
-        return OfaMobileNetV3Network(blocks, task.input_shape[0], task.classes, *_outer_widths(width))
+        return OfaMobileNetV3Network(blocks, channels, task.classes, *_outer_widths(width))
 
     # -- counted without building --------------------------------------------------------------------------------------
     def blocks(self, architecture: Architecture, width: float = 1.0) -> tuple[Block, ...]:

@@ -15,7 +15,7 @@ from nasbench.core.predictor import Prediction, Predictor
 from nasbench.core.problem import Problem
 from nasbench.core.seeding import Rng, generator, generator_state, restore_generator
 from nasbench.core.strategy import Strategy, StrategyConfig
-from nasbench.predictors.skill import rank_correlations
+from nasbench.predictors.skill import skill
 from nasbench.predictors.targets import rank_normal
 from nasbench.strategies.best_seen import BestSeen
 
@@ -88,10 +88,10 @@ class Bananas(Strategy):
         """
         if len(self._measured) < 3:
             return None
-        predictor = resolve("predictor", self._config.predictor, PREDICTORS)(self.space, generator(0, "skill"))
+        rng = generator(0, "skill")
+        predictor = resolve("predictor", self._config.predictor, PREDICTORS)(self.space, rng)
         targets = rank_normal(np.fromiter(self._measured.values(), dtype=np.float64))
-        expected = predictor.leave_one_out(list(self._measured), targets)
-        kendall, spearman = rank_correlations(expected, targets)
+        kendall, spearman, _ = skill(predictor, list(self._measured), targets, rng, folds=None)
         name, learned = self._config.predictor, len(targets)
         return {"name": name, "architectures": learned, "kendall": kendall, "spearman": spearman}
 

@@ -90,13 +90,12 @@ def datasets_at_hand(data_dir: Path | None) -> list[str]:
         names = [name for name in nasbench201_epochs.CLASSES if nasbench201_epochs.locate(name, data_dir)]
         if names:
             return names
-    header = opened(locate(data_dir)).names
-    return [column.removesuffix(SEARCH_COLUMN) for column in header if column.endswith(SEARCH_COLUMN)]
+    return _searchable(opened(locate(data_dir)).names)
 
 
 def load_latency(device: str, data_dir: Path | None = None) -> dict[Spec, float]:
     """Return the measured latency in milliseconds on one device, by cell. Raises BadInput for an unknown device."""
-    file = find([CONVERTED_LATENCY, LATENCY_FILE, *(Path(n).name for n in (CONVERTED_LATENCY, LATENCY_FILE))], data_dir)
+    file = _find(CONVERTED_LATENCY, LATENCY_FILE, data_dir)
     if file is None:
         raise MissingData(f"no measured latencies: {LATENCY_FILE} is in none of the data folders; set --data-dir.")
     measured = opened(file)
@@ -117,8 +116,11 @@ def load_latency(device: str, data_dir: Path | None = None) -> dict[Spec, float]
 
 def find_accuracies(data_dir: Path | None) -> Path | None:
     """Return the accuracy file, converted or not; None if it is nowhere."""
-    names = (CONVERTED_ACCURACY, ACCURACY_FILE)
-    return find([*names, *(Path(name).name for name in names)], data_dir)
+    return _find(CONVERTED_ACCURACY, ACCURACY_FILE, data_dir)
+
+
+def _find(converted: str, original: str, data_dir: Path | None) -> Path | None:
+    return find([converted, original, Path(converted).name, Path(original).name], data_dir)
 
 
 def locate(data_dir: Path | None) -> Path:
@@ -133,9 +135,14 @@ def locate(data_dir: Path | None) -> Path:
     return file
 
 
+def _searchable(header: list[str]) -> list[str]:
+    """Return the data sets that a file has scores to search by of."""
+    return [column.removesuffix(SEARCH_COLUMN) for column in header if column.endswith(SEARCH_COLUMN)]
+
+
 def known_dataset(name: str, header: list[str]) -> str:
     """Return the table's own spelling of a data set; raise BadInput if it has none of that name."""
-    names = [column.removesuffix(SEARCH_COLUMN) for column in header if column.endswith(SEARCH_COLUMN)]
+    names = _searchable(header)
     for known in names:
         if known.lower() == name.lower():
             return known

@@ -21,19 +21,21 @@ from nasbench.tables.nasbench201_file import CELLS, accuracies
 from nasbench.tables.table import Source, Table
 
 CLASSES = {"cifar10": 10}
-SOURCES = tuple(
-    Source(
-        f"nasbench201/{dataset}_epochs.npz",
-        "NAS-Bench-201 at several numbers of epochs: 'nasbench data import FILE' with NASLib's "
-        "nb201_cifar10_full_training.pickle",
-    )
-    for dataset in CLASSES
-)
 
 
 def file_name(dataset: str) -> str:
     """Return where the file of a data set lies in a data folder."""
     return f"nasbench201/{dataset}_epochs.npz"
+
+
+SOURCES = tuple(
+    Source(
+        file_name(dataset),
+        "NAS-Bench-201 at several numbers of epochs: 'nasbench data import FILE' with NASLib's "
+        "nb201_cifar10_full_training.pickle",
+    )
+    for dataset in CLASSES
+)
 
 
 def locate(dataset: str, data_dir: Path | None) -> Path | None:

@@ -161,7 +161,7 @@ def read_table(space: type[NasBenchGraph], dataset: str, classes: int, data_dir:
         notes=(ABOUT_SCORES, *([ABOUT_PROTEINS] if dataset == PROTEINS else []), about_encodings(space)),
         network=network,
         parameters=np.round(1e6 * found.parameters, 2),
-        latencies=partial(_latencies, row, (1e3 * found.latency)[network]),
+        latencies=partial(_latencies, row, network, found.latency),
     )
 
 
@@ -278,10 +278,10 @@ def percent(shares: np.ndarray) -> np.ndarray:
     return np.asarray(np.round(100 * shares, 6))
 
 
-def _latencies(row: Rows, milliseconds: np.ndarray, device: str, data_dir: Path | None) -> Latencies:
+def _latencies(row: Rows, network: np.ndarray, seconds: np.ndarray, device: str, data_dir: Path | None) -> Latencies:
     if device != DEVICE:
         raise unknown("device", device, [DEVICE])
-    return Latencies(row, milliseconds)
+    return Latencies(row, (1e3 * seconds)[network])
 
 
 @cache

@@ -10,8 +10,8 @@ import pytest
 
 from nasbench.protocol.table_controls import TableControls
 from nasbench.reports.fairness import cautions
-from nasbench.reports.leaderboard import leaderboard, short_rows
-from nasbench.reports.leaderboard_across import duels, ranked_rows, rows_of
+from nasbench.reports.leaderboard import leaderboard, rows_of, short_rows
+from nasbench.reports.leaderboard_across import duels, ranked_rows
 from nasbench.reports.leaderboard_anytime import Anytime
 from nasbench.reports.leaderboard_controls import controls
 from nasbench.reports.leaderboard_page import render, to_json

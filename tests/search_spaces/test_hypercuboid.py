@@ -12,15 +12,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput
-from nasbench.core.problem import SearchTask
-from nasbench.search_spaces.hypercuboid import HyperCuboid, HyperCuboidSize
+from nasbench.search_spaces.hypercuboid import HyperCuboid
 from nasbench.search_spaces.hypercuboid_graph import (
     KNOWN_PATHS,
-    SYMBOLS,
     best_paths,
     count_paths,
     grid_graph,
@@ -29,20 +26,7 @@ from nasbench.search_spaces.hypercuboid_graph import (
     path_steps,
 )
 from nasbench.testing import check_space
-
-SPACE = HyperCuboid()
-TINY = HyperCuboid(layers=2, widths=(4, 6))
-SMALL_SIZE = HyperCuboidSize(features=8)
-ALL_OPERATIONS = HyperCuboid(layers=1, widths=(4, 6), operations=tuple(SYMBOLS))
-S, P = "sharp_sep_conv_3x3", "resizable_pool_3x3"
-
-
-def task(*shape: int) -> SearchTask:
-    return SearchTask("pictures", "image", shape, 10, None, None, "pictures")
-
-
-def parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+from tests.search_spaces.hypercuboids import ALL_OPERATIONS, SMALL_SIZE, SPACE, TINY, P, S, task
 
 
 def random_weights(space: HyperCuboid, seed: int) -> dict[str, np.ndarray]:

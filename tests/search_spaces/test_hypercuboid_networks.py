@@ -10,29 +10,14 @@ from torch.func import functional_call
 
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput
-from nasbench.core.problem import SearchTask
 from nasbench.networks.operations import SharpSepConv
-from nasbench.search_spaces.hypercuboid import HyperCuboid, HyperCuboidSize
+from nasbench.search_spaces.hypercuboid import HyperCuboid
 from nasbench.search_spaces.hypercuboid_graph import (
-    SYMBOLS,
     path_steps,
 )
 from nasbench.search_spaces.hypercuboid_network import HyperCuboidNetwork, ResizablePool
 from nasbench.search_spaces.hypercuboid_supernet import HyperCuboidSupernet
-
-SPACE = HyperCuboid()
-TINY = HyperCuboid(layers=2, widths=(4, 6))
-SMALL_SIZE = HyperCuboidSize(features=8)
-ALL_OPERATIONS = HyperCuboid(layers=1, widths=(4, 6), operations=tuple(SYMBOLS))
-S, P = "sharp_sep_conv_3x3", "resizable_pool_3x3"
-
-
-def task(*shape: int) -> SearchTask:
-    return SearchTask("pictures", "image", shape, 10, None, None, "pictures")
-
-
-def parameters(module: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in module.parameters())
+from tests.search_spaces.hypercuboids import ALL_OPERATIONS, SMALL_SIZE, SPACE, TINY, P, S, parameters, task
 
 
 # -- the stand-alone network -----------------------------------------------------------------------------------------
