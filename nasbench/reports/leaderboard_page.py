@@ -170,6 +170,7 @@ def _task(
         if (row["space"], row["dataset"]) == task
         for run in runs
     ]
+    first = min((rank for i in mine if (rank := table.ranks[i]) is not None), default=None)
     title = f"{task[0]}, {task[1]}"
     pictures: dict[str, Markup] = {}
     if members:
@@ -215,6 +216,7 @@ def _task(
                 "evaluations": short_number(rows[i]["evaluations"], ".6g"),
                 "changes": what_would_change(rows[i]),
                 "label": labels.get(i, rows[i]["method"]),
+                "leads": table.ranks[i] is not None and table.ranks[i] == first,
             }
             for i in mine
         ],

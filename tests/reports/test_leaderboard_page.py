@@ -200,3 +200,12 @@ def test_every_column_is_documented() -> None:
     )
     assert sorted(documented) == sorted(COLUMNS)
     assert f"schema version {SCHEMA_VERSION}\n" in text
+
+
+def test_all_who_share_the_first_rank_are_named() -> None:
+    equal, below = [93.0, 94.0, 93.5, 93.2, 93.8], [90.0, 90.4, 90.1, 90.3, 90.2]
+    results = [run for name in ("a", "b", "c") for run in runs(name, equal)] + runs("d", below)
+    results, anytime = add_anytime(results)
+    shown = render(leaderboard(results), anytime, [])
+    header = shown[shown.index("<header>") : shown.index("</header>")]
+    assert re.findall(r"accuracy by <strong>(.*?)</strong>", header) == ["a", "b", "c"]
