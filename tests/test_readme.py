@@ -42,8 +42,9 @@ def test_the_first_two_commands_install_and_run_everything() -> None:
 def test_every_command_runs(folder: Path, capfd: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> None:
     commands = [shlex.split(command)[1:] for command in COMMANDS[2:]]
     searches = [command for command in commands if command[0] == "search"]
-    others = [command for command in commands if command[0] != "search"]
-    assert len(searches) == 5 and len(others) == 1
+    sweeps = [command for command in commands if command[0] == "sweep"]
+    others = [command for command in commands if command[0] not in ("search", "sweep")]
+    assert len(searches) == 5 and len(sweeps) == 1 and len(others) == 1
     for command in searches:
         if "table" in command:
             request.getfixturevalue("table")
@@ -52,6 +53,9 @@ def test_every_command_runs(folder: Path, capfd: pytest.CaptureFixture[str], req
             assert run([*command, *SMALLER]) == 0, capfd.readouterr().err
     for command in others:
         assert run(command) == 0, capfd.readouterr().err
+    for command in sweeps:
+        request.getfixturevalue("table")
+        assert run([*command, "--seeds", "0:1", "--evaluations", "5"]) == 0, capfd.readouterr().err
     trained = next(folder.glob("runs/plain*/model.safetensors"), None) or next(folder.glob("runs/*/model.safetensors"))
     assert nasbench.load(trained.parent) is not None
     assert len(nasbench_csv(folder)) == 1 + len(searches)
@@ -71,7 +75,7 @@ def test_the_examples_keep_the_contracts(folder: Path) -> None:
 
 def test_every_linked_file_exists() -> None:
     root = Path(__file__).parents[1]
-    for document in ("README.md", "docs/architecture.md", "docs/results.md"):
+    for document in ("README.md", "docs/architecture.md", "docs/results.md", "docs/sweeps.md", "docs/scaling.md"):
         text = (root / document).read_text()
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
             assert ((root / document).parent / target).exists(), f"{document} links to {target}"

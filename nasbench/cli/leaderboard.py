@@ -9,7 +9,9 @@ import typer
 
 
 def leaderboard(
-    paths: Annotated[list[Path], typer.Argument(help="Run folders, or folders that hold runs at any depth.")],
+    paths: Annotated[
+        list[str], typer.Argument(help="Run folders, or folders or URLs (s3://…) that hold runs at any depth.")
+    ],
     csv: Annotated[Path | None, typer.Option("--csv", help="Write the table as CSV.")] = None,
     markdown: Annotated[Path | None, typer.Option("--markdown", help="Write the table as Markdown.")] = None,
     html: Annotated[
@@ -22,6 +24,7 @@ def leaderboard(
 ) -> None:
     """Rank methods over runs of the same space, data set and recipe; what may not be compared says why."""
     import sys
+    import tempfile
 
     from rich.console import Console
 
@@ -30,10 +33,13 @@ def leaderboard(
     from nasbench.reports.fairness import cautions
     from nasbench.reports.leaderboard_anytime import add_anytime
     from nasbench.reports.leaderboard_page import to_json, write_page
+    from nasbench.reports.remote_runs import brought_here
 
-    results, anytime = add_anytime(board.collect(paths), data_dir)
-    table = board.leaderboard(results)
-    warnings = [*table.warnings, *cautions(table, anytime, paths)]
+    with tempfile.TemporaryDirectory() as copies:
+        folders = brought_here(paths, Path(copies))
+        results, anytime = add_anytime(board.collect(folders), data_dir)
+        table = board.leaderboard(results)
+        warnings = [*table.warnings, *cautions(table, anytime, folders)]
     for warning in warnings:
         print(f"nasbench: warning: {warning}", file=sys.stderr)
     try:

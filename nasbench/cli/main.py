@@ -10,7 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from nasbench import __version__
-from nasbench.cli import baseline, data, evaluate, leaderboard, list_names, search, show
+from nasbench.cli import baseline, data, evaluate, leaderboard, list_names, search, show, sweep
 from nasbench.core.errors import BadInput, NasbenchError
 
 INTERRUPTED = 130
@@ -24,6 +24,7 @@ app = typer.Typer(
 app.command("search")(search.search)
 app.command("evaluate")(evaluate.evaluate)
 app.command("baseline")(baseline.baseline)
+app.command("sweep")(sweep.sweep)
 app.command("leaderboard")(leaderboard.leaderboard)
 app.command("show")(show.show)
 app.command("list")(list_names.list_names)

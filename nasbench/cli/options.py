@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     from nasbench.experiments.assemble import Parts
     from nasbench.experiments.config import RunConfig
 
+# Of commands that work on several workers.
+Address = Option("--address", help="Work on this Ray cluster (auto, HOST:6379, ray://HOST:10001), not on this machine.")
+Cpus = Option("--cpus-per-worker", help="Processor cores of one worker, fractions allowed.")
+Gpus = Option(
+    "--gpus-per-worker", help="GPUs of one worker, fractions allowed; default: this machine's in equal shares."
+)
+Timeout = Option("--timeout-per-evaluation", help="Seconds after which a candidate counts as failed.")
+
 
 @dataclass(frozen=True)
 class RunOptions:
@@ -32,7 +40,7 @@ class RunOptions:
     seed: Annotated[int, Option(help="Seed of the search.")] = 0
     seeds: Annotated[int, Option(help="Number of final trainings of one architecture.")] = 5
     baseline_size: Annotated[int, Option(help="Number of random architectures trained for comparison.")] = 16
-    workers: Annotated[int, Option(min=0, help="Processes that score candidates; 0 and 1: this one.")] = 0
+    workers: Annotated[int, Option(min=0, help="Workers that score candidates, on Ray; 0 and 1: this process.")] = 0
     out: Annotated[Path | None, Option(help="The run's own folder; the same command goes on with it.")] = None
     resume: Annotated[bool, Option("--resume", help="Go on with the run in --out, configured as it was.")] = False
     data_dir: Annotated[

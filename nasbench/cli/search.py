@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from nasbench.cli.options import RunOptions, with_run_options
+from nasbench.cli.options import Address, Cpus, Gpus, RunOptions, Timeout, with_run_options
 
 if TYPE_CHECKING:
     from nasbench.experiments.assemble import Parts
@@ -20,6 +20,13 @@ def search(
     plan: Annotated[
         bool, typer.Option("--plan", help="Print how many seeds would show which gain, and their cost; run nothing.")
     ] = False,
+    asynchronous: Annotated[
+        bool, typer.Option("--asynchronous", help="Never wait for the slowest candidate of a batch.")
+    ] = False,
+    address: Annotated[str | None, Address] = None,
+    cpus_per_worker: Annotated[float, Cpus] = 1.0,
+    gpus_per_worker: Annotated[float | None, Gpus] = None,
+    timeout_per_evaluation: Annotated[float | None, Timeout] = None,
 ) -> None:
     """Search an architecture and say whether searching helped.
 
@@ -27,6 +34,7 @@ def search(
     """
     from nasbench.cli.console import ConsoleReporter, print_json
     from nasbench.core.errors import BadInput
+    from nasbench.distributed.cluster import Workers
     from nasbench.experiments.folders import default_out
     from nasbench.experiments.result import summary
     from nasbench.experiments.search import run_search
@@ -41,7 +49,9 @@ def search(
     if dry_run:
         _print_configuration(parts, folder, options.json)
         return
-    result = run_search(parts, folder, ConsoleReporter(), workers=options.workers)
+    count = options.workers if address is None else options.workers or None
+    workers = Workers(count, cpus_per_worker, gpus_per_worker, address, asynchronous, timeout_per_evaluation)
+    result = run_search(parts, folder, ConsoleReporter(), workers=workers)
     if options.json:
         print_json(summary(result))
     else:

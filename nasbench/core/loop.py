@@ -229,6 +229,8 @@ def _learn(name: str, part: Learner, strategy: Strategy, unit: int) -> Learned:
 
 
 def _restore(state: dict[str, Any], stateful: dict[str, Stateful]) -> Progress:
+    if "asked" in state:
+        raise BadInput("this search was begun with --asynchronous; go on with it that way.")
     for name, part in stateful.items():
         try:
             part.load_state_dict(state["parts"][name])

@@ -26,13 +26,15 @@ class Strategy(ABC):
 
     ``needs`` lists abilities that the search space must have. One without ``several_objectives`` optimises the first
     objective alone. ``fidelities`` are the keys of `Proposal.fidelity` that it sets, which the evaluator must offer.
-    ``shared`` are the run's shared weights, for strategies that train or read them.
+    ``shared`` are the run's shared weights, for strategies that train or read them. An ``asynchronous`` one may be told
+    evaluations one by one, in whatever order they end, and asked while others are open.
     """
 
     Config: ClassVar[type[StrategyConfig]] = StrategyConfig
     needs: ClassVar[tuple[type, ...]] = ()
     several_objectives: ClassVar[bool] = False
     fidelities: ClassVar[tuple[str, ...]] = ()
+    asynchronous: ClassVar[bool] = False
 
     def __init__(self, problem: Problem, config: StrategyConfig, rng: Rng, shared: Any = None) -> None:
         for ability in self.needs:

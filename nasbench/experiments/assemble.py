@@ -212,12 +212,13 @@ class Parts:
     @cached_property
     def shared(self) -> SharedWeights | None:
         """The supernet that the strategy trains, None if it trains none. Its first weights depend on the seed alone."""
+        part = self.config.strategy
+        if not needs_shared_weights(resolve("strategy", part.name, STRATEGIES)):
+            return None
         from nasbench.networks.device import prepare, seeded
         from nasbench.networks.shared_weights import SharedWeights
 
-        space, part, task = self.space, self.config.strategy, self.search_task
-        if not needs_shared_weights(resolve("strategy", part.name, STRATEGIES)):
-            return None
+        space, task = self.space, self.search_task
         assert isinstance(space, Relaxable) and task is not None
         size = None
         if space.Size is not None:

@@ -25,6 +25,10 @@ LONGEST_DEFAULT_SEARCH = 50
 DEFAULT_DATASET = "digits"
 
 
+class UnknownKey(BadInput):
+    """A ``key=value`` whose key no part of the run has."""
+
+
 class Settings(BaseModel):
     """The options of the command line, unresolved: None means the default."""
 
@@ -222,7 +226,7 @@ def distribute(overrides: Sequence[str], keys: dict[str, set[str]]) -> dict[str,
             part, key = (owners[0] if owners else ""), name
         if key not in keys.get(part, set()):
             hint = nearest(name, full) or nearest(f"{name}", [f.partition(".")[2] for f in full])
-            raise BadInput(f"unknown key '{name}'.{hint} Allowed: {', '.join(full)}.")
+            raise UnknownKey(f"unknown key '{name}'.{hint} Allowed: {', '.join(full)}.")
         if key in values[part]:
             raise BadInput(f"'{part}.{key}' is set twice.")
         values[part][key] = None if value.lower() in ("none", "null") else value

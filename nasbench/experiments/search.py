@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nasbench.core.abilities import Predicting, Relaxing, Storing
 from nasbench.core.architecture import Architecture
+from nasbench.core.asynchronous import search_asynchronously
 from nasbench.core.errors import BadInput, SearchFailed
 from nasbench.core.evaluation import Evaluation, Learned, epochs_trained
+from nasbench.core.evaluator import Evaluator
 from nasbench.core.ledger import Ledger
-from nasbench.core.loop import Watcher, search
+from nasbench.core.loop import EvaluateMany, Watcher, search
 from nasbench.core.progress import Progress
 from nasbench.core.run_directory import RunDirectory, open_run, require_same
-from nasbench.distributed.workers import worker_pool
+from nasbench.distributed.cluster import HERE, Workers
+from nasbench.distributed.workers import candidate_pool, worker_pool
 from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import needs_shared_weights
 from nasbench.experiments.cost import whole_trainings
@@ -40,11 +43,21 @@ ONE_ARCHITECTURE = (
 )
 
 
+Scoring = Callable[[Evaluator], EvaluateMany]
+
+
 def run_search(
-    parts: Parts, out: Path, reporter: Reporter | None = None, *, workers: int = 0, pictures: bool = True
+    parts: Parts,
+    out: Path,
+    reporter: Reporter | None = None,
+    *,
+    workers: Workers = HERE,
+    scoring: Scoring | None = None,
+    pictures: bool = True,
 ) -> dict[str, Any]:
     """Run a search in its folder, or go on with it, or return its result if it is finished.
 
+    Candidates are scored on ``workers``, or by what ``scoring`` makes of the evaluator.
     Raises BadInput for whatever is wrong before work begins, SearchFailed if no candidate succeeded or the work could
     not be written down.
     """
@@ -60,7 +73,7 @@ def run_search(
         result = read_result(out)
         reporter.note(f"{out} is finished; this is its result")
     else:
-        result = _work(parts, config, out, reporter, workers)
+        result = _work(parts, config, out, reporter, workers, scoring)
     if result["final"] is None:
         raise SearchFailed(f"{result['verdict_sentence']} (recorded in {out})")
     if pictures and not (out / "report.html").exists():
@@ -72,7 +85,9 @@ def run_search(
     return result
 
 
-def _work(parts: Parts, config: dict[str, Any], out: Path, reporter: Reporter, workers: int) -> dict[str, Any]:
+def _work(
+    parts: Parts, config: dict[str, Any], out: Path, reporter: Reporter, workers: Workers, scoring: Scoring | None
+) -> dict[str, Any]:
     """Search, judge, and write the result down."""
     # A table without usable final scores, or a cache that cannot be written, is refused now and not after the search.
     if not parts.on_table:
@@ -89,7 +104,7 @@ def _work(parts: Parts, config: dict[str, Any], out: Path, reporter: Reporter, w
             try:
                 if directory.resumed:
                     reporter.note(f"going on with {out}: {len(ledger)} evaluations are in its ledger")
-                progress = _search(parts, ledger, directory, reporter, workers)
+                progress = _search(parts, ledger, directory, reporter, workers, scoring)
                 if isinstance(parts.strategy, Relaxing):
                     directory.write("relaxation.json", parts.strategy.relaxation(), indent=None)
                 further = goals_record(parts, ledger.evaluations)
@@ -125,7 +140,14 @@ def _work(parts: Parts, config: dict[str, Any], out: Path, reporter: Reporter, w
     return result
 
 
-def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Reporter, workers: int) -> Progress:
+def _search(
+    parts: Parts,
+    ledger: Ledger,
+    directory: RunDirectory,
+    reporter: Reporter,
+    workers: Workers,
+    scoring: Scoring | None,
+) -> Progress:
     budget = parts.problem.budget
     objective = parts.problem.objective
     total = budget.evaluations if budget.evaluations is not None else budget.seconds
@@ -148,20 +170,33 @@ def _search(parts: Parts, ledger: Ledger, directory: RunDirectory, reporter: Rep
             step(done(progress), f"unit {unit.unit + 1}, {unit.seconds:.1f} s")
             reporter.show(view_of_learning(parts, unit))
 
-        if needs_shared_weights(parts.evaluator) and workers > 1:
+        watcher = Watcher(evaluated, learned)
+        if needs_shared_weights(parts.evaluator) and not workers.here:
             reporter.note("shared weights change while searching: candidates are scored in this process")
-            workers = 0
-        with worker_pool(parts.evaluator, workers) as evaluate_many:
-            progress = search(
-                parts.problem,
-                parts.strategy,
-                parts.evaluator,
-                ledger,
-                shared=parts.shared,
-                checkpoints=directory,
-                watcher=Watcher(evaluated, learned),
-                evaluate_many=evaluate_many,
-            )
+            workers = HERE
+        if workers.asynchronous:
+            with candidate_pool(parts.evaluator, workers) as pool:
+                progress = search_asynchronously(
+                    parts.problem,
+                    parts.strategy,
+                    parts.evaluator,
+                    ledger,
+                    pool,
+                    checkpoints=directory,
+                    watcher=watcher,
+                )
+        else:
+            with worker_pool(parts.evaluator, workers) as evaluate_many:
+                progress = search(
+                    parts.problem,
+                    parts.strategy,
+                    parts.evaluator,
+                    ledger,
+                    shared=parts.shared,
+                    checkpoints=directory,
+                    watcher=watcher,
+                    evaluate_many=evaluate_many if scoring is None else scoring(parts.evaluator),
+                )
     if storing is not None:
         storing.forget(progress.evaluations)  # all of it: nothing goes on from here
     return progress

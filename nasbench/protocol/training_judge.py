@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -97,8 +97,7 @@ class TrainingJudge:
             for number in range(size):
                 architecture = self._space.sample(rng)
                 seed = final_seed(0, self.key, number)
-                file = self._folder / f"architecture-{number:03d}.json"
-                records.append(self._recorded(file, architecture, seed, number))
+                records.append(self._recorded(self._file(number), architecture, seed, number))
                 progress(number + 1)
         failures = tuple(record["error"] for record in records if record["error"])
         if len(failures) == size:
@@ -119,9 +118,26 @@ class TrainingJudge:
             failures=failures,
         )
 
+    def one_of_baseline(self, number: int) -> dict[str, Any]:
+        """Return the record of one random architecture of the baseline, trained now unless it is in the cache."""
+        self.open_cache()
+        rng = generator(0, f"baseline {self.key}")
+        architecture = [self._space.sample(rng) for _ in range(number + 1)][number]
+        return self._recorded(self._file(number), architecture, final_seed(0, self.key, number), number)
+
+    def adopt(self, records: Mapping[int, dict[str, Any]]) -> None:
+        """Put records of random architectures, by number, that were trained elsewhere into the cache."""
+        self.open_cache()
+        for number, record in records.items():
+            if not self._file(number).exists():
+                write_json(self._file(number), record)
+
     def cached(self, size: int) -> int:
         """Return how many of the baseline's trainings are done already."""
-        return sum((self._folder / f"architecture-{number:03d}.json").exists() for number in range(size))
+        return sum(self._file(number).exists() for number in range(size))
+
+    def _file(self, number: int) -> Path:
+        return self._folder / f"architecture-{number:03d}.json"
 
     def verdict(
         self, test_accuracies: Sequence[float], baseline: Baseline, random_search: Sequence[float] | None = None

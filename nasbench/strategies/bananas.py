@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 from pydantic import Field
+from threadpoolctl import ThreadpoolController
 
 from nasbench.catalog import PREDICTORS, resolve
 from nasbench.core.architecture import Architecture
@@ -49,6 +50,9 @@ class Bananas(Strategy):
         super().__init__(problem, config, rng, shared)
         self._config = config
         self._predictor: Predictor = resolve("predictor", config.predictor, PREDICTORS)(self.space, rng)
+        # Matrices of a few hundred rows: a second thread gains nothing, and threads that wait for a core that another
+        # search has are many times slower than one.
+        self._libraries = ThreadpoolController()
         self._measured: dict[Architecture, float] = {}
         self._seen: dict[Architecture, None] = {}  # one architecture an isomorphism class, in the order told
         self._best = BestSeen(problem.objective)
@@ -62,8 +66,10 @@ class Bananas(Strategy):
             return []
         scores = np.fromiter(self._measured.values(), dtype=np.float64)
         targets = rank_normal(scores)
-        self._predictor.fit(list(self._measured), targets)
-        values = self._acquisition(self._predictor.predict(candidates), targets.max())
+        with self._libraries.limit(limits=1):
+            self._predictor.fit(list(self._measured), targets)
+            prediction = self._predictor.predict(candidates)
+        values = self._acquisition(prediction, targets.max())
         chosen = np.argsort(-values, kind="stable")[: self._batch]
         return [Proposal(candidates[i]) for i in chosen.tolist()]
 
@@ -91,7 +97,8 @@ class Bananas(Strategy):
         rng = generator(0, "skill")
         predictor = resolve("predictor", self._config.predictor, PREDICTORS)(self.space, rng)
         targets = rank_normal(np.fromiter(self._measured.values(), dtype=np.float64))
-        kendall, spearman, _ = skill(predictor, list(self._measured), targets, rng, folds=None)
+        with self._libraries.limit(limits=1):
+            kendall, spearman, _ = skill(predictor, list(self._measured), targets, rng, folds=None)
         name, learned = self._config.predictor, len(targets)
         return {"name": name, "architectures": learned, "kendall": kendall, "spearman": spearman}
 

@@ -35,6 +35,8 @@ class Evolution(Strategy):
     one can be found. Recommends the best by validation.
     """
 
+    asynchronous = True
+
     class Config(StrategyConfig):
         population: int = Field(20, ge=1)
         tournament: int = Field(10, ge=1)

@@ -21,6 +21,8 @@ class RandomSearch(Strategy):
     Draws are with replacement; an encoding drawn twice is answered from the ledger. Recommends the best by validation.
     """
 
+    asynchronous = True
+
     class Config(StrategyConfig):
         batch: int = Field(16, ge=1)  # candidates asked for at once, which several workers can share
 
