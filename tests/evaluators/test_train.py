@@ -520,7 +520,7 @@ torch.manual_seed({torch_seed})
 torch.set_num_threads({threads})
 task = make_task("digits", read_digits(), seed=0, validation=0.25, test=0.2).task.search
 recipe = RECIPES["digits"].model_copy(update={{"drop_path": 0.2, "crop_padding": 1, "flip": True, "cutout": 2}})
-evaluator = TrainEvaluator(Darts(), task, recipe, TrainConfig(epochs=2, cells=2))
+evaluator = TrainEvaluator(Darts(), task, recipe, TrainConfig(epochs=1, cells=2))
 scored = evaluator.evaluate(Proposal(Darts().sample(np.random.default_rng(0))), id=0, seed=9)
 print(evaluator.fingerprint, sorted((key, value.hex()) for key, value in scored.metrics.items()))
 """
