@@ -53,18 +53,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def search_twice(commands: list[list[str]], folders: tuple[Path, Path]) -> None:
+    processes = []
     for hash_seed, folder in enumerate(folders, start=1):
         folder.mkdir()
         own = {"PYTHONHASHSEED": str(hash_seed), "NASBENCH_CACHE": str(folder / "cache")}
-        done = subprocess.run(
-            [sys.executable, "-c", PROGRAM, json.dumps(commands)],
-            cwd=folder,
-            env=os.environ | own,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
+        command = [sys.executable, "-c", PROGRAM, json.dumps(commands)]
+        with (folder / "errors.txt").open("w") as errors:
+            processes.append(
+                subprocess.Popen(command, cwd=folder, env=os.environ | own, stdout=subprocess.DEVNULL, stderr=errors)
+            )
+    for process, folder in zip(processes, folders, strict=True):
+        assert process.wait() == 0, (folder / "errors.txt").read_text()
 
 
 def timeless_ledger(run: Path) -> bytes:
