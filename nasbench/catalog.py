@@ -11,6 +11,7 @@ from nasbench.core.errors import BadInput, unknown
 
 SPACES = {
     "darts": "nasbench.search_spaces.darts:Darts",
+    "gnn": "nasbench.search_spaces.gnn:Gnn",
     "hypercuboid": "nasbench.search_spaces.hypercuboid:HyperCuboid",
     "nasbench-graph": "nasbench.search_spaces.nasbench_graph:NasBenchGraph",
     "nasbench-graph-proteins": "nasbench.search_spaces.nasbench_graph:NasBenchGraphProteins",
@@ -48,8 +49,10 @@ PREDICTORS = {
 }
 EVALUATORS = {
     "shared": "nasbench.evaluators.shared:SharedEvaluator",
+    "shared-gnn": "nasbench.evaluators.shared_gnn:SharedGnnEvaluator",
     "table": "nasbench.evaluators.table:TableEvaluator",
     "train": "nasbench.evaluators.train:TrainEvaluator",
+    "train-graphs": "nasbench.evaluators.train_graphs:GraphTrainEvaluator",
 }
 
 

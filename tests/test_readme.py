@@ -75,7 +75,14 @@ def test_the_examples_keep_the_contracts(folder: Path) -> None:
 
 def test_every_linked_file_exists() -> None:
     root = Path(__file__).parents[1]
-    for document in ("README.md", "docs/architecture.md", "docs/results.md", "docs/sweeps.md", "docs/scaling.md"):
+    for document in (
+        "README.md",
+        "docs/architecture.md",
+        "docs/results.md",
+        "docs/sweeps.md",
+        "docs/scaling.md",
+        "docs/graph-data.md",
+    ):
         text = (root / document).read_text()
         for target in re.findall(r"\]\((?!http)([^)#]+)\)", text):
             assert ((root / document).parent / target).exists(), f"{document} links to {target}"

@@ -47,6 +47,7 @@ def import_data(
         typer.Argument(
             help="A NATS-Bench topology folder (needs the extra nats-bench), a CSV table of NAS-Bench-201, NASLib's "
             "nb201_….pickle, NAS-Bench-Macro's JSON file, the folder of the Once-for-All CSV files, "
+            "a folder of Planetoid's files ind.cora.*, ind.citeseer.* or ind.pubmed.*, "
             "nasbench-graph (from its package; needs the extra graph), cifar10 or cifar100."
         ),
     ],

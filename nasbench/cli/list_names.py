@@ -19,6 +19,7 @@ def list_names(
     from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, resolve
     from nasbench.cli.console import print_json, print_table
     from nasbench.datasets.load import describe
+    from nasbench.evaluators.graph_recipe import GRAPH_RECIPES
     from nasbench.evaluators.recipe import RECIPES
     from nasbench.experiments.config import config_model
 
@@ -50,12 +51,19 @@ def list_names(
         "strategies": {name: first_line("strategy", name, STRATEGIES) for name in STRATEGIES},
         "evaluators": {
             "shared": "Scores with the weights that an architecture has in the run's supernet. Keys: batch_size.",
+            "shared-gnn": "Trains a graph network for a few epochs from weights of earlier ones. "
+            "Keys: epochs, bank, write.",
             "table": "Looks scores up in a benchmark table that others trained. Keys: latency, shuffle.",
             "train": "Trains a network by a recipe. Keys: epochs, batch_size, channels, cells, repeats, macs.",
+            "train-graphs": "Trains a network on a graph, or on graphs, by a recipe. Keys: epochs, repeats.",
         },
         "recipes": {
             name: f"{r.epochs} epochs, batch {r.batch_size}, {r.channels} channels, {r.cells} cells"
             for name, r in RECIPES.items()
+        }
+        | {
+            name: f"graphs: at most {r.epochs} epochs, dropout {r.dropout:g}, selection by {r.selection} epoch"
+            for name, r in GRAPH_RECIPES.items()
         },
         "data sets": describe(),
     }

@@ -34,6 +34,10 @@ class NotTrained(Diverged):
     """A candidate that the authors of a benchmark left out. Recorded as a failed evaluation."""
 
 
+class TooLarge(Diverged):
+    """A candidate's network takes more memory than the recipe allows. Recorded as a failed evaluation."""
+
+
 class SearchFailed(NasbenchError):
     """Work that had begun could not be finished (no candidate succeeded, disk full). Exit code 1."""
 

@@ -28,12 +28,12 @@ class SearchSpace(ABC):
     """A set of architectures and how to build them. Pure: never holds a chosen architecture, never a generator.
 
     ``Size`` is the pydantic model of what `build` can vary without changing the architecture (channels, cells,
-    auxiliary head), with defaults; None if nothing can be varied. ``task_kind`` is the `SearchTask.kind` that its
-    networks are for; None leaves that to `build`.
+    auxiliary head), with defaults; None if nothing can be varied. ``task_kinds`` are those `SearchTask.kind` that its
+    networks are for; none leaves that to `build`.
     """
 
     name: str
-    task_kind: ClassVar[str | None] = None
+    task_kinds: ClassVar[tuple[str, ...]] = ()
     Size: ClassVar[type[BaseModel] | None] = None
 
     @abstractmethod

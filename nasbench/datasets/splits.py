@@ -134,9 +134,11 @@ def check_fractions(validation: float, test: float | None) -> None:
         raise BadInput(f"validation {validation} and test {test} must leave a fraction to train on.")
 
 
-def check_counts(labels: npt.NDArray[np.int64], class_names: Sequence[str], least: int) -> None:
-    """Raise BadInput naming the first class that has fewer images than the parts to be made."""
+def check_counts(
+    labels: npt.NDArray[np.int64], class_names: Sequence[str], least: int, what: str = "training images"
+) -> None:
+    """Raise BadInput naming the first class that has fewer members than the parts to be made."""
     counts = np.bincount(labels, minlength=len(class_names))
     for name, count in zip(class_names, counts.tolist(), strict=True):
         if count < least:
-            raise BadInput(f"class '{name}' has {count} training images; at least {least} are needed to split them.")
+            raise BadInput(f"class '{name}' has {count} {what}; at least {least} are needed to split them.")

@@ -16,7 +16,9 @@ from PIL import Image
 
 from nasbench.core.errors import BadInput, NasbenchError, unknown
 from nasbench.core.problem import Task
+from nasbench.datasets.graph_splits import check_graph_task, make_graph_task
 from nasbench.datasets.images import Images, Source, as_images
+from nasbench.datasets.pyg_data import is_graph_data, source_of
 from nasbench.datasets.splits import LoadedTask, make_task
 
 PARAMETERS = ("root", "seed", "train")
@@ -44,21 +46,34 @@ def source_from_datasets(name: str, train: Any, test: Any | None) -> Source:
     return Source(training, held_out, tuple(str(label) for label in range(classes)), name)
 
 
-def load_object(spec: str, root: Path, *, seed: int, validation: float, test: float) -> LoadedTask:
+def load_object(
+    spec: str, root: Path, *, seed: int, validation: float, test: float, split: str | None = None
+) -> LoadedTask:
     """Load what ``module:name`` stands for: a dataset, a dataset class, or a function returning a dataset or a `Task`.
 
     The module may be a file in the current directory. Classes and functions are called with those of the parameters
     ``root`` (a Path), ``seed`` and ``train`` that they have. With ``train``, as in torchvision, it is called twice, for
     the train and the test part; a function may also return a pair (train, test); any other dataset is split three ways.
+
+    Graphs are a ``Data`` of torch-geometric, a list of them or a data set of them, split as ``split`` says (see
+    `nasbench.datasets.graph_splits.make_graph_task`).
     """
     found = _resolve(spec)
-    if not isinstance(found, type) and _is_dataset(found):
+    if is_graph_data(found):
         made: Any = found
+    elif not isinstance(found, type) and _is_dataset(found):
+        made = found
     elif callable(found):
         made = _call(spec, found, {"root": root, "seed": seed, "train": True})
     else:
         raise BadInput(f"'{spec}' is a {type(found).__name__}; expected a dataset, or a function that returns one.")
+    if is_graph_data(made):
+        return make_graph_task(spec, source_of(made, spec), split, seed=seed, validation=validation, test=test)
+    if split is not None:
+        raise BadInput(f"'{spec}' is no graph; '@{split}' is a way to split graphs.")
     if isinstance(made, Task):
+        if made.search.kind in ("node", "graph"):
+            check_graph_task(made, spec)
         return LoadedTask(made, {"seed": seed, "origin": spec})
     if isinstance(made, tuple) and len(made) == 2 and all(map(_is_dataset, made)):
         source = source_from_datasets(spec, *made)

@@ -32,7 +32,7 @@ def worker_pool(evaluator: Evaluator, workers: Workers) -> Iterator[EvaluateMany
         limited = isinstance(evaluator, Batching) or workers.timeout is None
         yield in_this_process(evaluator if limited else TimeLimited(evaluator, workers.timeout, False))
         return
-    _check(evaluator)
+    check_evaluator(evaluator)
     with cluster(workers) as connected:
         pool = RayCandidates(evaluator, connected)
 
@@ -60,7 +60,7 @@ def worker_pool(evaluator: Evaluator, workers: Workers) -> Iterator[EvaluateMany
 @contextmanager
 def candidate_pool(evaluator: Evaluator, workers: Workers) -> Iterator[CandidatePool]:
     """Yield a pool that takes candidates one by one and gives them back as they end."""
-    _check(evaluator)
+    check_evaluator(evaluator)
     if workers.here:
         yield OneByOne(TimeLimited(evaluator, workers.timeout, False))
         return
@@ -143,10 +143,13 @@ class RayCandidates:
         self._done.append(Evaluation(id, proposal, {}, self._evaluator.source, seed, "failed", reason, seconds))
 
 
-def _check(evaluator: Evaluator) -> None:
-    """Raise BadInput if an evaluator cannot work in several processes."""
+def check_evaluator(evaluator: Evaluator) -> None:
+    """Raise BadInput if an evaluator cannot work in several processes, or without waiting."""
     if hasattr(evaluator, "absorb") or hasattr(evaluator, "learn"):
-        raise BadInput(f"an evaluator that learns (source '{evaluator.source}') works in one process: --workers 0.")
+        raise BadInput(
+            f"an evaluator that learns (source '{evaluator.source}') works in one process, batch by batch: "
+            "--workers 0, and not --asynchronous."
+        )
     try:
         pickle.dumps(evaluator)
     except (pickle.PicklingError, AttributeError, TypeError) as error:

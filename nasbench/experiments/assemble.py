@@ -22,7 +22,10 @@ from nasbench.core.problem import Budget, Objective, Problem, SearchTask
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import generator
 from nasbench.core.strategy import Strategy
-from nasbench.experiments.config import RunConfig, config_model, needs_shared_weights
+from nasbench.evaluators.graph_recipe import GraphRecipe
+from nasbench.evaluators.recipes import ALL_RECIPES
+from nasbench.experiments.config import GRAPH_KINDS, RunConfig, config_model, needs_shared_weights
+from nasbench.tables.table import datasets
 
 if TYPE_CHECKING:
     from nasbench.datasets.splits import LoadedTask
@@ -94,25 +97,39 @@ class Parts:
 
     @cached_property
     def loaded(self) -> LoadedTask:
-        from nasbench.datasets.load import load_task_with_split
+        from nasbench.datasets.load import divide, load_task_with_split
 
         recipe, name = self.config.recipe, self.config.dataset
         if recipe is None:
             raise BadInput(f"the evaluator '{self.config.evaluator.name}' needs a recipe, and this run has none.")
-        if self.folder is not None and not Path(name).exists() and (self.folder / name).exists():
-            name = str(self.folder / name)
+        path, split = divide(name)
+        if self.folder is not None and not Path(path).exists() and (self.folder / path).exists():
+            name = str(self.folder / path) + ("" if split is None else f"@{split}")
         loaded = load_task_with_split(
             name, data_dir=self.data_dir, split_seed=recipe.split_seed, validation=recipe.validation
         )
-        search, wanted = loaded.task.search, self.space.task_kind
-        if wanted not in (None, search.kind):
+        self.check_data(loaded.task.search)
+        return loaded
+
+    def check_data(self, search: SearchTask) -> None:
+        """Raise BadInput for data that are of another kind than the space's networks or the recipe are for."""
+        recipe, name, kinds = self.config.recipe, self.config.dataset, self.space.task_kinds
+        if kinds and search.kind not in kinds:
+            wanted = "' or '".join(kinds)
+            way_out = ", or look results up with --evaluator table" if datasets(self.config.space.name) else ""
             raise BadInput(
                 f"the networks of '{self.space.name}' are for data of kind '{wanted}', and '{name}' is of kind "
-                f"'{search.kind}': the package has none to train them on; use --evaluator table."
+                f"'{search.kind}'; choose other data{way_out}."
+            )
+        on_graphs = search.kind in GRAPH_KINDS
+        if recipe is not None and isinstance(recipe, GraphRecipe) != on_graphs:
+            able = [known for known, one in ALL_RECIPES.items() if isinstance(one, GraphRecipe) == on_graphs]
+            raise BadInput(
+                f"the recipe '{recipe.name}' is for {'images' if on_graphs else 'graphs'}, and '{name}' is of kind "
+                f"'{search.kind}'; name one for it: --recipe {' or '.join(able)}."
             )
         if search.kind == "image" and not (hasattr(search.train, "images") and hasattr(search.validation, "images")):
             raise BadInput(f"data set '{name}': train and validation of an image task must be Images.")
-        return loaded
 
     @property
     def search_task(self) -> SearchTask | None:

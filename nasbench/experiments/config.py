@@ -13,8 +13,10 @@ from nasbench.core.configuration import Amended, validated
 from nasbench.core.errors import BadInput, nearest, unknown
 from nasbench.core.objectives import parse_constraints, parse_objectives
 from nasbench.core.problem import Objective
-from nasbench.datasets.load import describe
-from nasbench.evaluators.recipe import RECIPES, Recipe, default_recipe
+from nasbench.datasets.load import GRAPH_DATASETS, describe
+from nasbench.datasets.load import spelled as spelled_data
+from nasbench.evaluators.graph_recipe import GraphRecipe
+from nasbench.evaluators.recipes import ALL_RECIPES, AnyRecipe, default_recipe
 from nasbench.tables.table import datasets, longest_epochs
 
 DEFAULT_LOOK_UPS = 500
@@ -23,6 +25,11 @@ MOST_DEFAULT_EVALUATIONS = 10_000
 LONGEST_DEFAULT_SEARCH = 50
 """Epochs of a supernet: those of Liu et al., DARTS, ICLR 2019, appendix A.1.1."""
 DEFAULT_DATASET = "digits"
+GRAPH_EVALUATORS = ("train-graphs", "shared-gnn")
+GRAPH_KINDS = {"node", "graph"}
+"""Kinds of tasks that are on graphs."""
+TRAINERS = ("train", "train-graphs")
+"""Evaluators that train every candidate by the recipe."""
 
 
 class UnknownKey(BadInput):
@@ -65,7 +72,7 @@ class RunConfig(Amended):
     strategy: Part
     dataset: str
     evaluator: Part
-    recipe: Recipe | None
+    recipe: AnyRecipe | None
     evaluations: int | None
     time: float | None
     seed: int
@@ -82,13 +89,22 @@ def resolve_settings(settings: Settings) -> RunConfig:
     named = None if settings.evaluator is None else spelled(settings.evaluator, EVALUATORS)
     on_table = named == "table"
     space = spelled(settings.space or ("nasbench201" if on_table else "darts"), SPACES)
+    on_graphs = is_on_graphs(settings, resolve("space", space, SPACES)) and not on_table
+    if on_graphs and named == "train":
+        named = "train-graphs"
     goals = parse_objectives(settings.objective or ()) not in ((), (Objective(),)) or bool(settings.constraint)
     strategy = spelled(settings.strategy or default_strategy(resolve("space", space, SPACES), named, goals), STRATEGIES)
     trains_supernet = needs_shared_weights(resolve("strategy", strategy, STRATEGIES))
-    evaluator = named or ("shared" if trains_supernet else "train")
+    if trains_supernet and on_graphs:
+        raise BadInput(
+            f"{strategy} trains a supernet on images, and the networks of '{space}' are trained on graphs here; "
+            "choose another strategy."
+        )
+    evaluator = named or ("shared" if trains_supernet else "train-graphs" if on_graphs else "train")
     known = list(datasets(space) if on_table else describe())
-    default = next(iter(known), "") if on_table else DEFAULT_DATASET  # a space without a table is refused later
-    dataset = spelled(settings.dataset or default, known)
+    bundled = "karate" if on_graphs else DEFAULT_DATASET
+    chosen = settings.dataset or (next(iter(known), "") if on_table else bundled)  # no table: it is refused later
+    dataset = spelled(chosen, known) if on_table else spelled_data(chosen)
     models = {
         "space": config_model(resolve("space", space, SPACES)),
         "strategy": config_model(resolve("strategy", strategy, STRATEGIES)),
@@ -100,12 +116,16 @@ def resolve_settings(settings: Settings) -> RunConfig:
     if objectives == (Objective(),):
         objectives = ()
     keys = {part: set(model.model_fields) if model else set() for part, model in models.items()}
+    named_recipe = settings.recipe or default_recipe(dataset, on_graphs)
+    if named_recipe not in ALL_RECIPES:
+        raise unknown("recipe", named_recipe, ALL_RECIPES)
     if not on_table:
-        keys["recipe"] = set(Recipe.model_fields) - {"name"}
+        keys["recipe"] = set(type(ALL_RECIPES[named_recipe]).model_fields) - {"name"}
     values = distribute(settings.overrides, keys)
     recipe = None
     if not on_table:
-        recipe = changed_recipe(settings.recipe or default_recipe(dataset), values["recipe"])
+        recipe = changed_recipe(named_recipe, values["recipe"])
+        check_kind(recipe, evaluator, space, on_graphs)
     elif settings.recipe is not None:
         raise BadInput(f"--recipe is for training; the evaluator '{evaluator}' trains nothing.")
 
@@ -141,11 +161,39 @@ def resolve_settings(settings: Settings) -> RunConfig:
     )
 
 
-def changed_recipe(name: str, changes: dict[str, str | None]) -> Recipe:
+def is_on_graphs(settings: Settings, space: Any) -> bool:
+    """Say whether networks on graphs are to be trained: as the space has it, or recipe, evaluator or data set."""
+    kinds = set(getattr(space, "task_kinds", ()))
+    if kinds and (kinds <= GRAPH_KINDS or not kinds & GRAPH_KINDS):
+        return kinds <= GRAPH_KINDS
+    if settings.recipe in ALL_RECIPES:
+        return isinstance(ALL_RECIPES[settings.recipe], GraphRecipe)
+    if (settings.evaluator or "").lower() in GRAPH_EVALUATORS:
+        return True
+    return (settings.dataset or "").partition("@")[0].lower() in GRAPH_DATASETS
+
+
+def check_kind(recipe: AnyRecipe, evaluator: str, space: str, on_graphs: bool) -> None:
+    """Raise BadInput for a recipe or an evaluator of the package that is for other networks than those trained."""
+    kind, other = ("graphs", "images") if on_graphs else ("images", "graphs")
+    if isinstance(recipe, GraphRecipe) != on_graphs:
+        able = [name for name, one in ALL_RECIPES.items() if isinstance(one, GraphRecipe) == on_graphs]
+        raise BadInput(
+            f"the recipe '{recipe.name}' is for {other}, and the networks of '{space}' are trained on {kind} here; "
+            f"recipes for that: {', '.join(able)}."
+        )
+    if evaluator in EVALUATORS and (evaluator in GRAPH_EVALUATORS) != on_graphs:
+        able = [name for name in EVALUATORS if (name in GRAPH_EVALUATORS) == on_graphs and name != "table"]
+        raise BadInput(
+            f"the evaluator '{evaluator}' is for {other}, and the networks of '{space}' are trained on {kind} here; "
+            f"evaluators for that: {', '.join(able)}."
+        )
+
+
+def changed_recipe(name: str, changes: dict[str, str | None]) -> AnyRecipe:
     """Return a recipe of the package with some settings changed, which its name then shows."""
-    if name not in RECIPES:
-        raise unknown("recipe", name, RECIPES)
-    return validated(Recipe, {**RECIPES[name].model_dump(), **changes, "name": name + "*" * bool(changes)}, "recipe")
+    known = ALL_RECIPES[name]
+    return validated(type(known), {**known.model_dump(), **changes, "name": name + "*" * bool(changes)}, "recipe")
 
 
 def default_strategy(space: Any, evaluator: str | None, goals: bool = False) -> str:
@@ -159,7 +207,7 @@ def default_strategy(space: Any, evaluator: str | None, goals: bool = False) -> 
     return "sharpdarts" if relaxable and evaluator in (None, "shared") else "evolution"
 
 
-def default_evaluations(recipe: Recipe | None, trains_supernet: bool, strategy: BaseModel | None = None) -> int:
+def default_evaluations(recipe: AnyRecipe | None, trains_supernet: bool, strategy: BaseModel | None = None) -> int:
     """Return the budget used if none is given; of a supernet, whose evaluation is an epoch, 3 times the recipe's.
 
     A strategy that trains for fewer epochs, and can say how many, gets as many epochs as the others.
@@ -178,7 +226,7 @@ def needs_shared_weights(part: Any) -> bool:
     return bool(getattr(part, "shares_weights", False))
 
 
-def guided_by_recipe(model: type[BaseModel], recipe: Recipe | None, space: str) -> dict[str, Any]:
+def guided_by_recipe(model: type[BaseModel], recipe: AnyRecipe | None, space: str) -> dict[str, Any]:
     """Return the settings of a strategy that the recipe decides unless the user does, such as the augmentation.
 
     Without a recipe, on a table, it is the number of epochs for which the networks of the space's table were trained.

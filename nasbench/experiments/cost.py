@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 
 from nasbench.core.abilities import Timed
+from nasbench.core.architecture import Architecture
+from nasbench.core.errors import TooLarge
+from nasbench.core.problem import SearchTask
+from nasbench.core.search_space import SearchSpace
+from nasbench.core.seeding import Rng
+from nasbench.evaluators.graph_recipe import GraphRecipe
 from nasbench.experiments.assemble import Parts
+from nasbench.experiments.config import GRAPH_EVALUATORS, TRAINERS
 from nasbench.tables.table import Table
 
 
@@ -27,16 +34,28 @@ def estimate(parts: Parts) -> dict[str, float]:
         seconds = 1e-4 * config.evaluations if config.evaluations is not None else config.time or 0.0
         return {"search_seconds": seconds, "total_seconds": seconds}
     from nasbench.core.seeding import generator
-    from nasbench.evaluators.train import cost_estimate
+    from nasbench.evaluators import graph_training, train
 
     task, recipe = parts.search_task, config.recipe
     assert task is not None and recipe is not None
-    architecture = parts.space.sample(generator(config.seed, "cost"))
-    own = config.evaluator.name != "train"  # nobody but its author knows what a user's own evaluator costs
-    overrides = {} if own else {key: value for key, value in config.evaluator.settings.items() if value is not None}
+    rng = generator(config.seed, "cost")
+    architecture = parts.space.sample(rng)
+    if isinstance(recipe, GraphRecipe):
+        architecture = _one_that_fits(parts.space, task, recipe, rng)
+    name, settings = config.evaluator.name, config.evaluator.settings
+    own = name not in (*TRAINERS, *GRAPH_EVALUATORS)  # nobody but its author knows what a user's own evaluator costs
+    overrides = {} if own else {key: value for key, value in settings.items() if value is not None}
+    if name == "shared-gnn":  # a training from other weights, but a training
+        overrides = {"epochs": settings["epochs"]}
     repeats = overrides.pop("repeats", 1)
-    one = 0.0 if own else cost_estimate(parts.space, architecture, task, recipe, overrides) * repeats
-    final = cost_estimate(parts.space, architecture, task, recipe, {})
+
+    def cost_of(changes: dict[str, float]) -> float:
+        if isinstance(recipe, GraphRecipe):
+            return graph_training.cost_estimate(parts.space, architecture, task, recipe, changes)
+        return train.cost_estimate(parts.space, architecture, task, recipe, changes)
+
+    one = 0.0 if own else cost_of(overrides) * repeats
+    final = cost_of({})
     missing = config.baseline - parts.training_judge.cached(config.baseline)
     if isinstance(parts.strategy, Timed):
         one += parts.strategy.seconds_of_a_unit()
@@ -46,3 +65,17 @@ def estimate(parts: Parts) -> dict[str, float]:
         search = one / recipe.epochs * epochs_of(config.evaluations)
     costs = {"search_seconds": search, "baseline_seconds": final * missing, "final_seconds": final * config.seeds}
     return {**costs, "total_seconds": sum(costs.values())}
+
+
+def _one_that_fits(space: SearchSpace, task: SearchTask, recipe: GraphRecipe, rng: Rng) -> Architecture:
+    """Draw an architecture that the recipe's memory allows, if one of a hundred is one; one refused costs nothing."""
+    from nasbench.evaluators.graph_memory import networks_that_fit
+
+    for _ in range(100):
+        architecture = space.sample(rng)
+        try:
+            networks_that_fit(space, architecture, task, recipe.memory_gib)
+        except TooLarge:
+            continue
+        break
+    return architecture

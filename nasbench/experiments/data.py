@@ -8,6 +8,8 @@ from typing import Any, Protocol
 
 from nasbench.core.errors import BadInput, MissingData, unknown
 from nasbench.core.locations import find, user_data_folder
+from nasbench.datasets import planetoid
+from nasbench.datasets.load import CITATIONS
 from nasbench.datasets.load import locate as locate_data
 from nasbench.experiments.reporter import Reporter
 from nasbench.tables import nasbench201, nasbench201_file, nasbench_graph, nasbench_macro, naslib, ofa_mobilenetv3
@@ -24,7 +26,7 @@ class Importer(Protocol):
     def import_file(self, source: Path, target: Path, /) -> Path: ...
 
 
-IMPORTERS: tuple[Importer, ...] = (nasbench_macro, ofa_mobilenetv3, nasbench201_file, naslib)
+IMPORTERS: tuple[Importer, ...] = (nasbench_macro, ofa_mobilenetv3, nasbench201_file, naslib, planetoid)
 
 
 def inventory(data_dir: Path | None) -> dict[str, dict[str, Any]]:
@@ -35,9 +37,13 @@ def inventory(data_dir: Path | None) -> dict[str, dict[str, Any]]:
             path = find([source.file, Path(source.file).name, *source.other_names], data_dir) or source.elsewhere()
             rows[source.file] = {"path": None if path is None else str(path), "how": source.how}
     rows["digits"] = {"path": "bundled with scikit-learn", "how": ""}
+    rows["karate"] = {"path": "bundled with networkx", "how": ""}
     for name in DOWNLOADS:
         path = locate_data(name, data_dir)
         rows[name] = {"path": None if path is None else str(path), "how": f"'nasbench data import {name}'"}
+    for name in CITATIONS:
+        path = planetoid.locate(name, data_dir)
+        rows[name] = {"path": None if path is None else str(path), "how": planetoid.how_to_get(name)}
     return rows
 
 
@@ -95,6 +101,8 @@ def import_source(source: str, data_dir: Path | None, reporter: Reporter) -> Pat
         return nasbench_graph.import_package(target)
     path = Path(source)
     if not path.exists():
+        if source.lower() in CITATIONS:
+            raise MissingData(f"{source} is not downloaded; give {planetoid.how_to_get(source.lower())}.")
         if "/" in source or "." in source:
             raise MissingData(f"{source} does not exist.")
         raise unknown("data set to import", source, [*DOWNLOADS, nasbench_graph.SPACE])
@@ -107,9 +115,11 @@ def import_source(source: str, data_dir: Path | None, reporter: Reporter) -> Pat
     if not path.is_dir():
         raise BadInput(
             f"{source} is a file; give the folder NATS-tss-v1_0-3ffb9-simple with its .pickle.pbz2 files, "
-            f"{nasbench_macro.ORIGINALS[0]}, {naslib.ORIGINALS[0]}, a CSV table of NAS-Bench-201 or the CSV files of "
-            "the Once-for-All sub-networks."
+            f"{nasbench_macro.ORIGINALS[0]}, {naslib.ORIGINALS[0]}, a CSV table of NAS-Bench-201, the CSV files of "
+            "the Once-for-All sub-networks, or the folder with the files ind.cora.*."
         )
+    if (path / "processed").is_dir():
+        raise BadInput(f"a data set that torch-geometric has stored needs no import: use it as --dataset {source}.")
     return _import_nats_bench(path, target, reporter)
 
 

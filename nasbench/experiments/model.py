@@ -15,8 +15,10 @@ from nasbench.core.problem import SearchTask
 from nasbench.core.run_directory import read_json
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.state import write_atomically, write_json
+from nasbench.evaluators import graph_training, training
+from nasbench.evaluators.graph_recipe import GraphRecipe
 from nasbench.evaluators.recipe import Recipe
-from nasbench.evaluators.training import build
+from nasbench.evaluators.recipes import AnyRecipe
 from nasbench.experiments.config import Part
 from nasbench.experiments.folders import folder_of_run
 from nasbench.networks.normalise import Normalise
@@ -28,16 +30,16 @@ DESCRIPTION = "model.json"
 def save_model(
     folder: Path,
     network: nn.Module,
-    mean_std: tuple[Tensor, Tensor],
+    mean_std: tuple[Tensor, Tensor] | None,
     space: Part,
     architecture: Architecture,
     task: SearchTask,
-    recipe: Recipe,
+    recipe: AnyRecipe,
 ) -> None:
-    """Write a trained network with its input normalisation: the weights, and what is needed to build it again."""
+    """Write a trained network, with its input normalisation if it has one: weights, and what it takes to build it."""
     from safetensors.torch import save
 
-    model = nn.Sequential(Normalise(*mean_std), network)
+    model = network if mean_std is None else nn.Sequential(Normalise(*mean_std), network)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}
     write_atomically(folder / WEIGHTS, save(tensors))
     description = {
@@ -45,6 +47,7 @@ def save_model(
         "architecture": architecture.to_json(),
         "input_shape": task.input_shape,
         "classes": task.classes,
+        "kind": task.kind,
         "dataset": task.name,
         "recipe": recipe.model_dump(mode="json"),
     }
@@ -54,8 +57,9 @@ def save_model(
 def load(run: str | Path) -> nn.Module:
     """Return the final network of a run as an ``nn.Module`` in evaluation mode, on the CPU.
 
-    It takes images [batch, channels, height, width], uint8 or floating point between 0 and 1, and returns logits
-    [batch, classes]: the input normalisation is inside. Raises BadInput if the run has no trained network.
+    One for images takes them [batch, channels, height, width], uint8 or floating point between 0 and 1, and returns
+    logits [batch, classes]: the input normalisation is inside. One for graphs takes features [nodes, features] and
+    edges int64 [2, edges], as the space's ``build`` tells. Raises BadInput if the run has no trained network.
     """
     from safetensors.torch import load_file
 
@@ -71,14 +75,20 @@ def load(run: str | Path) -> nn.Module:
     target = resolve("space", part.name, SPACES)
     space: SearchSpace = target(**part.settings) if isinstance(target, type) else target
     shape, classes = tuple(description["input_shape"]), description["classes"]
-    task = SearchTask(description["dataset"], "image", shape, classes, None, None, "")
-    network = build(space, Architecture.from_json(description["architecture"]), task, recipe_of(description), seed=0)
-    zeros = torch.zeros(shape[0])
-    model = nn.Sequential(Normalise(zeros, zeros + 1), network)
+    kind = description.get("kind", "image")
+    task = SearchTask(description["dataset"], kind, shape, classes, None, None, "")
+    architecture, recipe = Architecture.from_json(description["architecture"]), recipe_of(description)
+    model: nn.Module
+    if isinstance(recipe, GraphRecipe):
+        model = graph_training.build(space, architecture, task, recipe, seed=0)
+    else:
+        zeros = torch.zeros(shape[0])
+        model = nn.Sequential(Normalise(zeros, zeros + 1), training.build(space, architecture, task, recipe, seed=0))
     model.load_state_dict(load_file(folder / WEIGHTS))
     return model.eval()
 
 
-def recipe_of(description: dict[str, Any]) -> Recipe:
+def recipe_of(description: dict[str, Any]) -> AnyRecipe:
     """Return the recipe that a model description holds."""
-    return Recipe.model_validate(description["recipe"])
+    model = Recipe if description.get("kind", "image") == "image" else GraphRecipe
+    return model.model_validate(description["recipe"])

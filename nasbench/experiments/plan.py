@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from nasbench.evaluators.recipe import RECIPES
+from nasbench.evaluators.recipes import ALL_RECIPES
 from nasbench.experiments.assemble import Parts
 from nasbench.experiments.config import config_model
 from nasbench.experiments.cost import estimate, whole_trainings
@@ -108,7 +108,7 @@ def baseline_command(parts: Parts) -> str:
     if config.recipe is not None:
         name = config.recipe.name.rstrip("*")
         words += ["--recipe", name]
-        named = RECIPES[name].model_dump(mode="json")
+        named = ALL_RECIPES[name].model_dump(mode="json")
         settings = config.recipe.model_dump(mode="json", exclude={"name"})
         changed |= {f"recipe.{key}": value for key, value in settings.items() if value != named[key]}
     return " ".join([*words, *(f"--set {key}={value}" for key, value in changed.items())])

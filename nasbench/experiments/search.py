@@ -19,9 +19,9 @@ from nasbench.core.loop import EvaluateMany, Watcher, search
 from nasbench.core.progress import Progress
 from nasbench.core.run_directory import RunDirectory, open_run, require_same
 from nasbench.distributed.cluster import HERE, Workers
-from nasbench.distributed.workers import candidate_pool, worker_pool
+from nasbench.distributed.workers import candidate_pool, check_evaluator, worker_pool
 from nasbench.experiments.assemble import Parts
-from nasbench.experiments.config import needs_shared_weights
+from nasbench.experiments.config import TRAINERS, needs_shared_weights
 from nasbench.experiments.cost import whole_trainings
 from nasbench.experiments.environment import describe_environment
 from nasbench.experiments.front import front_of, goals_record
@@ -33,9 +33,7 @@ from nasbench.protocol.stored_result import read_result
 from nasbench.reports.run_report import write_run_report
 
 if TYPE_CHECKING:
-    from torch import nn
-
-    from nasbench.evaluators.training import TrainingRecord
+    from nasbench.protocol.final_training import FinalTraining
 
 ONE_ARCHITECTURE = (
     "The scores are trainings of the one architecture that this search found; "
@@ -63,6 +61,8 @@ def run_search(
     """
     reporter = reporter or Reporter()
     _ = parts.strategy, parts.evaluator  # whatever does not fit is refused before a folder is made
+    if workers.asynchronous or not (workers.here or needs_shared_weights(parts.evaluator)):
+        check_evaluator(parts.evaluator)
     config = parts.complete_config.model_dump(mode="json")
     several = len(parts.problem.objectives) > 1
     if several and not parts.strategy.several_objectives:
@@ -235,7 +235,7 @@ def _judge(parts: Parts, architecture: Architecture, evaluations: int, run: Path
         # Validation accuracies of the baseline are random search's only where the search trains by the whole recipe.
         settings = config.evaluator.settings
         cheaper = {**settings, "macs": None, "repeats": None if settings.get("repeats") == 1 else 2}
-        whole = config.evaluator.name == "train" and all(value is None for value in cheaper.values())
+        whole = config.evaluator.name in TRAINERS and all(value is None for value in cheaper.values())
         whole = whole and not parts.strategy.fidelities
         curve = random_curve(baseline, evaluations) if whole else None
     return {
@@ -280,9 +280,9 @@ def final_training(
     assert task is not None and recipe is not None
     name = json.dumps(architecture.to_json())
 
-    def trained(number: int, module: nn.Module, record: TrainingRecord) -> None:
+    def trained(number: int, done: FinalTraining) -> None:
         if not (folder / DESCRIPTION).exists():
-            save_model(folder, module, record.mean_std, config.space, architecture, task, recipe)
+            save_model(folder, done.module, done.mean_std, config.space, architecture, task, recipe)
 
     with reporter.phase("final training", seeds) as step:
         return parts.training_judge.final(

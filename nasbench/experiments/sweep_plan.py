@@ -195,6 +195,7 @@ def _shared(parts: Parts, loaded: Sequence[Parts]) -> Parts:
             if "table" in vars(shared):
                 return shared
         elif not other.on_table and split_of(other.config) == split_of(config):
+            parts.check_data(other.loaded.task.search)
             parts.loaded = other.loaded
             return parts
     return parts

@@ -11,9 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from filelock import FileLock
-from torch import nn
 
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput, SearchFailed, failure_reason
@@ -22,14 +20,15 @@ from nasbench.core.run_directory import read_json
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import generator
 from nasbench.core.state import digest, remove_leftovers, write_json
-from nasbench.datasets.images import Images
-from nasbench.evaluators.recipe import Recipe
-from nasbench.evaluators.training import TrainingRecord, accuracy, build_and_train, count_parameters
+from nasbench.evaluators.graph_stack import Parts
+from nasbench.evaluators.recipes import AnyRecipe
+from nasbench.evaluators.training import count_parameters
+from nasbench.protocol.final_training import FinalTraining, train_and_test, trains_on_validation
 from nasbench.protocol.random_search import resampled_curve
 from nasbench.protocol.scores import PROTOCOL_VERSION, TRAINING_SAMPLER, Baseline, FinalScores
 from nasbench.protocol.verdict import Verdict, verdict_on_training
 
-Trained = Callable[[int, nn.Module, TrainingRecord], None]
+Trained = Callable[[int, FinalTraining], None]
 Progress = Callable[[int], None]
 POINTS_OF_A_CURVE = 120
 LONGEST_NAME = 100
@@ -41,10 +40,11 @@ class TrainingJudge:
     ``cache`` is the folder of baselines, shared by all runs: one folder a (space, data and split, recipe).
     """
 
-    def __init__(self, space: SearchSpace, space_identity: list[Any], task: Task, recipe: Recipe, cache: Path):
+    def __init__(self, space: SearchSpace, space_identity: list[Any], task: Task, recipe: AnyRecipe, cache: Path):
         self._space = space
         self._task = task
         self._recipe = recipe
+        self._parts = Parts()
         identity = [PROTOCOL_VERSION, space.name, space_identity, task.search.fingerprint, recipe.fingerprint()]
         name = re.sub(r"[^A-Za-z0-9_.]+", "-", f"{space.name}-{task.search.name}-{recipe.name}")[:LONGEST_NAME]
         self.key = f"{name}-{digest(identity)[:12]}"
@@ -60,7 +60,7 @@ class TrainingJudge:
         seeds: Sequence[int],
         folder: Path,
         *,
-        trained: Trained = lambda number, module, record: None,
+        trained: Trained = lambda number, done: None,
         progress: Progress = lambda done: None,
     ) -> FinalScores:
         """Train an architecture once a seed, test each network, and keep each training's record in ``folder``.
@@ -157,7 +157,7 @@ class TrainingJudge:
         architecture: Architecture,
         seed: int,
         number: int,
-        trained: Trained = lambda number, module, record: None,
+        trained: Trained = lambda number, done: None,
     ) -> dict[str, Any]:
         """Return the record of one training: from its file, or by training now."""
         identity = {"architecture": json.loads(json.dumps(architecture.to_json())), "seed": seed}
@@ -174,29 +174,23 @@ class TrainingJudge:
         return record
 
     def _train(self, architecture: Architecture, seed: int, number: int, trained: Trained) -> dict[str, Any]:
-        search, started = self._task.search, time.perf_counter()
-        whole = self._recipe.final_data == "train+validation"
-        data = _joined(search.train, search.validation) if whole else search.train
+        started = time.perf_counter()
         try:
-            module, training = build_and_train(self._space, architecture, search, self._recipe, seed, data=data)
+            done = train_and_test(self._space, architecture, self._task, self._recipe, seed, self._parts)
         except Exception as error:
-            reason = failure_reason(error)
-            chance = 100.0 / search.classes
+            chance = 100.0 / self._task.search.classes
             return {
                 "test_accuracy": chance,
-                "valid_accuracy": None if whole else chance,
+                "valid_accuracy": None if trains_on_validation(self._recipe) else chance,
                 "parameters": None,
                 "seconds": time.perf_counter() - started,
-                "error": reason,
+                "error": failure_reason(error),
             }
-        threads = self._recipe.threads
-        test = accuracy(module, self._task.test, training.mean_std, threads=threads)
-        valid = None if whole else accuracy(module, search.validation, training.mean_std, threads=threads)
-        trained(number, module, training)
+        trained(number, done)
         return {
-            "test_accuracy": test,
-            "valid_accuracy": valid,
-            "parameters": count_parameters(module),
+            "test_accuracy": done.test_accuracy,
+            "valid_accuracy": done.valid_accuracy,
+            "parameters": count_parameters(done.module),
             "seconds": time.perf_counter() - started,
             "error": None,
         }
@@ -215,10 +209,6 @@ def final_seed(run_seed: int, name: str, number: int) -> int:
     """Return the seed of one final training: a function of run seed, name and number."""
     digest = hashlib.blake2b(f"{run_seed}:{name}:{number}".encode(), digest_size=4).digest()
     return int.from_bytes(digest)
-
-
-def _joined(a: Images, b: Images) -> Images:
-    return Images(torch.cat([a.images, b.images]), torch.cat([a.labels, b.labels]))
 
 
 def make_folder(folder: Path) -> None:

@@ -38,6 +38,9 @@ Run = Mapping[str, Any]
 
 
 SHARED = "shared weights"
+BANKS = ("shared-gnn",)
+"""Evaluators that train each candidate from weights of earlier ones: they pay in candidates, as training does, and are
+ranked with their like alone."""
 SHUFFLED = "shuffled"
 """The source of scores that say nothing of the architecture they stand beside: the run is a control."""
 
@@ -81,13 +84,14 @@ class RowKey(NamedTuple):
 def row_key(run: Run) -> RowKey:
     """Return the row that a run belongs to. Without a stated budget it is the number of evaluations made."""
     identity = run["identity"]
+    has_supernet = identity["source"] == "shared" and run.get("evaluator") not in BANKS
     conditions = Conditions(
         identity["protocol_version"],
         identity["recipe_hash"],
         identity["split"],
         identity["data_fingerprint"],
         identity["space_version"],
-        f"{SHARED}, {identity['fidelity']}" if identity["source"] == "shared" else identity["fidelity"],
+        f"{SHARED}, {identity['fidelity']}" if has_supernet else identity["fidelity"],
         run.get("budget") or f"{run['evaluations']} evaluations",
     )
     return RowKey(

@@ -108,6 +108,7 @@ class Darts(DecisionSpace):
     `SharpSepConv`), ``sharpdarts`` (8, with choke and flood convolutions) or ``sharper`` (11, with larger kernels).
     """
 
+    task_kinds: ClassVar[tuple[str, ...]] = ("image",)
     Config: ClassVar[type[BaseModel]] = DartsConfig
     Size = DartsSize
 

@@ -88,6 +88,7 @@ class HyperCuboid(DecisionSpace):
     67,108,864 with the default axes.
     """
 
+    task_kinds: ClassVar[tuple[str, ...]] = ("image",)
     Config: ClassVar[type[BaseModel]] = HyperCuboidConfig
     Size: ClassVar[type[BaseModel] | None] = HyperCuboidSize
 

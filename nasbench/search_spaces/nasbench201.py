@@ -59,6 +59,7 @@ class NasBench201(DecisionSpace):
 
     name = "nasbench201"
     decisions = tuple(Choice(f"{node}<-{source}", OPERATIONS, group=f"node{node}") for node, source in EDGES)
+    task_kinds: ClassVar[tuple[str, ...]] = ("image",)
     Size: ClassVar[type[BaseModel] | None] = NasBench201Size
 
     @classmethod

@@ -87,7 +87,7 @@ class NasBenchGraph(DecisionSpace):
     """
 
     name = "nasbench-graph"
-    task_kind = "graph"
+    task_kinds: ClassVar[tuple[str, ...]] = ("node",)
     operations: ClassVar[tuple[str, ...]] = OPERATIONS
     decisions = _decisions(OPERATIONS)
     Size: ClassVar[type[BaseModel] | None] = NasBenchGraphSize
@@ -235,19 +235,19 @@ class NasBenchGraph(DecisionSpace):
     def build(
         self, architecture: Architecture, task: SearchTask, size: NasBenchGraphSize | None = None
     ) -> NasBenchGraphNetwork:
-        """Return the network for graphs with ``task.input_shape`` = (features,) of a node and ``task.classes`` outputs.
+        """Return the network for nodes with ``task.input_shape`` = (features,) and ``task.classes`` outputs.
 
-        It takes a `torch_geometric.data.Data` with ``x`` [nodes, features] and ``edge_index`` [2, edges] and returns
-        logits [nodes, classes]. Without ``size`` it has that of the benchmark's data set of the task's name, else the
-        default. Encodings of one key are one network, that of `graph`.
+        It takes ``x`` [nodes, features] and ``edge_index`` int64 [2, edges] and returns logits [nodes, classes].
+        Without ``size`` it has that of the benchmark's data set of the task's name, else the default. Encodings of one
+        key are one network, that of `graph`.
 
-        Raises BadInput if the task is none on graphs, MissingData without torch-geometric.
+        Raises BadInput if the task is none on nodes of a graph, MissingData without torch-geometric.
         """
         sources, operations = self._tree(architecture)
-        if task.kind != "graph" or len(task.input_shape) != 1:
+        if task.kind not in self.task_kinds or len(task.input_shape) != 1:
             raise BadInput(
-                f"'{self.name}' builds networks for graphs with a row of features a node; '{task.name}' is of kind "
-                f"'{task.kind}' and shape {task.input_shape}."
+                f"'{self.name}' builds networks for the nodes of a graph, with a row of features each; '{task.name}' "
+                f"is of kind '{task.kind}' and shape {task.input_shape}."
             )
         try:
             from nasbench.search_spaces.nasbench_graph_network import NasBenchGraphNetwork

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torch_geometric.data import Data
 from torch_geometric.nn import ARMAConv, ChebConv, GATConv, GCNConv, GINConv, GraphConv, SAGEConv
 
 from nasbench.core.errors import BadInput
@@ -23,7 +22,7 @@ WITHOUT_NEIGHBOURS = ("fc", "skip")
 
 
 class NasBenchGraphNetwork(nn.Module):
-    """A graph with ``x`` [nodes, ``features``] and ``edge_index`` [2, edges] to logits [nodes, ``outputs``].
+    """A graph's ``x`` [nodes, ``features``] and ``edge_index`` int64 [2, edges] to logits [nodes, ``outputs``].
 
     Dropout; a linear layer where the size has one before; four nodes; what the leaves give, concatenated, through a
     ReLU and a linear layer; a second linear layer where the size has one after. A node is batch norm, ReLU, dropout and
@@ -59,16 +58,14 @@ class NasBenchGraphNetwork(nn.Module):
         self.join = nn.Linear(joined, size.width if size.after else outputs)
         self.after = nn.Linear(size.width, outputs) if size.after else None
 
-    def forward(self, graph: Data) -> Tensor:
-        x, edges = graph.x, graph.edge_index
-        assert x is not None and edges is not None
+    def forward(self, x: Tensor, edge_index: Tensor) -> Tensor:
         x = self._dropped(x)
         values = [x if self.before is None else self.before(x)]
         for source, name, operation, norm in zip(self.sources, self.operations, self.nodes, self.norms, strict=True):
             x = values[source]
             if not self.is_raw[source]:
                 x = self._dropped(functional.relu(norm(x)))
-            values.append(operation(x) if name in WITHOUT_NEIGHBOURS else operation(x, edges))
+            values.append(operation(x) if name in WITHOUT_NEIGHBOURS else operation(x, edge_index))
         joined: Tensor = self.join(functional.relu(torch.cat([values[leaf] for leaf in self.leaves], dim=1)))
         return joined if self.after is None else self.after(joined)
 

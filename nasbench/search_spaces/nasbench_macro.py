@@ -68,6 +68,7 @@ class NasBenchMacro(DecisionSpace):
         for stage, count in enumerate(STAGES, start=1)
         for number in range(1, count + 1)
     )
+    task_kinds: ClassVar[tuple[str, ...]] = ("image",)
     Size: ClassVar[type[BaseModel] | None] = NasBenchMacroSize
 
     @classmethod

@@ -17,6 +17,8 @@ from nasbench.core.seeding import generator
 from nasbench.testing.contract import ContractBroken, no_global_randomness, require
 
 BATCH = 2
+GRAPHS = ("node", "graph")
+"""Kinds of tasks whose networks take features of nodes, edges and, for whole graphs, each node's graph."""
 
 
 def check_space(
@@ -24,13 +26,12 @@ def check_space(
 ) -> None:
     """Sample, mutate, canonicalise, write, read, draw and build architectures; raise ContractBroken on a fault.
 
-    ``task`` (default: 16x16 colour images of 10 classes, or graphs of 5 features a node) and ``size`` are what the
-    networks are built for; ``builds`` of the sampled architectures are built, run forward and backward on a batch of
-    two images, or a graph of two nodes. The supernet of a relaxable space is built only where a ``size`` is given,
-    since that of the default size may be large.
+    ``task`` (default: 16x16 colour images of 10 classes; for a space of networks on graphs, one task of each of its
+    kinds, with 5 features a node) and ``size`` are what the networks are built for; ``builds`` of the sampled
+    architectures are built, run forward and backward on a batch of two: images, nodes, or graphs of a node. The
+    supernet of a relaxable space is built only where a ``size`` is given, since that of the default size may be large.
     """
-    shape = (5,) if space.task_kind == "graph" else (3, 16, 16)
-    task = task or SearchTask("check", space.task_kind or "image", shape, 10, None, None, "")
+    tasks = [task] if task else [_task(kind) for kind in space.task_kinds or ("image",)]
     rng, again = generator(0, "check"), generator(0, "check")
     with no_global_randomness():
         for number in range(draws):
@@ -47,9 +48,10 @@ def check_space(
                 "mutate or crossover: the same generator gave another architecture; is a global random generator used?",
             )
             if number < builds:
-                _check_build(space, architecture, task, size)
-            if number == 0 and isinstance(space, Relaxable) and size is not None and task.kind == "image":
-                _check_supernet(space, space.one_hot(architecture), task, size)
+                for built_for in tasks:
+                    _check_build(space, architecture, built_for, size)
+            if number == 0 and isinstance(space, Relaxable) and size is not None and tasks[0].kind == "image":
+                _check_supernet(space, space.one_hot(architecture), tasks[0], size)
     many, one_by_one = space.sample_many(rng, 3), [space.sample(again) for _ in range(3)]
     require(many == one_by_one, "sample_many draws something else than sample.")
     for text in ("", "nonsense", "|~0|", "Genotype("):
@@ -121,10 +123,10 @@ def _check_build(space: SearchSpace, architecture: Architecture, task: SearchTas
             network = space.build(architecture, task, size)
         weights.append([parameter.detach().clone() for parameter in network.parameters()])
     require(all(torch.equal(a, b) for a, b in zip(*weights, strict=True)), f"{name}: build ignores torch's seed.")
-    if task.kind not in ("image", "graph"):
+    if task.kind not in ("image", *GRAPHS):
         return
     network.train()
-    output = network(_zeros(task))
+    output = network(*_zeros(task))
     logits = output[0] if isinstance(output, tuple) else output
     expected = (BATCH, task.classes)
     require(tuple(logits.shape) == expected, f"{name}: the network returns {tuple(logits.shape)}, not {expected}.")
@@ -133,16 +135,21 @@ def _check_build(space: SearchSpace, architecture: Architecture, task: SearchTas
     require(any(p.grad is not None for p in network.parameters()), f"{name}: no weight gets a gradient.")
 
 
-def _zeros(task: SearchTask) -> Any:
-    """Return a batch of images, or a graph of as many connected nodes."""
+def _task(kind: str) -> SearchTask:
+    """Return a task without data: nodes or graphs of 5 features a node, else colour images of 16x16 pixels."""
+    return SearchTask("check", kind, (5,) if kind in GRAPHS else (3, 16, 16), 10, None, None, "")
+
+
+def _zeros(task: SearchTask) -> tuple[Any, ...]:
+    """Return what a network takes: images; two connected nodes and the edges; or those and the graphs they are in."""
     import torch
 
     zeros = torch.zeros(BATCH, *task.input_shape)
     if task.kind == "image":
-        return zeros
-    from torch_geometric.data import Data
-
-    return Data(x=zeros, edge_index=torch.tensor([[0, 1], [1, 0]]))
+        return (zeros,)
+    if task.kind == "node":
+        return zeros, torch.tensor([[0, 1], [1, 0]])
+    return zeros, torch.zeros(2, 0, dtype=torch.long), torch.arange(BATCH)
 
 
 def _check_supernet(space: Relaxable, one_hot: Mapping[str, np.ndarray], task: SearchTask, size: Any) -> None:

@@ -63,8 +63,8 @@ def test_proteins_is_a_space_of_its_own(cli, folder: Path) -> None:
 
 def test_nothing_can_be_trained(cli, folder: Path) -> None:
     said = cli("search", "--space", "nasbench-graph", "--evaluator", "train", "--out", "run")
-    one_line(said, 2, "are for data of kind 'graph', and 'digits' is of kind 'image'")
-    assert "use --evaluator table" in said.err and not Path("run").exists()
+    one_line(said, 2, "are for data of kind 'node', and 'digits' is of kind 'image'")
+    assert "with --evaluator table" in said.err and not Path("run").exists()
 
 
 def test_one_network_is_looked_up_and_drawn(cli, folder: Path) -> None:

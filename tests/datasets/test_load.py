@@ -81,7 +81,7 @@ def test_missing_data_says_what_where_and_how(tmp_path):
     ("name", "message"),
     [
         ("cifar01", "unknown data set 'cifar01'. Did you mean 'cifar10"),
-        ("zzz", "unknown data set 'zzz'. Allowed: cifar10, cifar100, digits"),
+        ("zzz", "unknown data set 'zzz'. Allowed: cifar10, cifar100, citeseer, cora, digits, karate, pubmed"),
         ("./absent", "there is no file or folder ./absent"),
         ("absent.tar.gz", "there is no file or folder absent.tar.gz"),
     ],

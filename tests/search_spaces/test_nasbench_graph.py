@@ -7,7 +7,6 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
-from torch_geometric.data import Data
 
 from nasbench.core.architecture import Architecture
 from nasbench.core.errors import BadInput, MissingData
@@ -24,12 +23,12 @@ from nasbench.search_spaces.nasbench_graph_classes import LINKS, OPERATIONS, key
 
 SPACE, PROTEINS = NasBenchGraph(), NasBenchGraphProteins()
 SKIPS = ("skip",) * 4
-TASK = SearchTask("small", "graph", (5,), 3, None, None, "")
+TASK = SearchTask("small", "node", (5,), 3, None, None, "")
 WIDE = NasBenchGraphSize(width=4)
 EVERYWHERE = NasBenchGraphSize(width=4, before=1, after=1)
-RING = Data(
-    x=torch.rand(6, 5, generator=torch.Generator().manual_seed(0)),
-    edge_index=torch.tensor([[0, 1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 0], [1, 2, 3, 4, 5, 0, 0, 1, 2, 3, 4, 5]]),
+RING = (
+    torch.rand(6, 5, generator=torch.Generator().manual_seed(0)),
+    torch.tensor([[0, 1, 2, 3, 4, 5, 1, 2, 3, 4, 5, 0], [1, 2, 3, 4, 5, 0, 0, 1, 2, 3, 4, 5]]),
 )
 
 
@@ -207,7 +206,7 @@ def test_the_network_has_the_counted_parameters_and_gives_logits(text: str, size
     architecture = SPACE.parse(text)
     network = SPACE.build(architecture, TASK, size).train()
     assert sum(w.numel() for w in network.parameters()) == SPACE.count_parameters(architecture, 5, 3, size)
-    logits = network(RING)
+    logits = network(*RING)
     assert logits.shape == (6, 3) and bool(torch.isfinite(logits).all())
     logits.square().sum().backward()
     assert network.join.weight.grad is not None
@@ -218,7 +217,7 @@ def test_networks_of_one_key_are_one_network() -> None:
     one = SPACE.build(SPACE.parse("0121 gcn gin fc cheb"), TASK, WIDE).eval()
     torch.manual_seed(0)
     other = SPACE.build(SPACE.parse("61237"), TASK, WIDE).eval()
-    assert torch.equal(one(RING), other(RING))
+    assert torch.equal(one(*RING), other(*RING))
 
 
 def test_what_a_node_computes() -> None:
@@ -226,21 +225,21 @@ def test_what_a_node_computes() -> None:
     network = SPACE.build(SPACE.parse("88877"), TASK, WIDE).eval()
     norm, third, fourth = network.norms[3], network.nodes[2], network.nodes[3]
     norm.weight.data.uniform_(0.5, 2)
-    expected = network.join(torch.relu(fourth(torch.relu(norm(third(RING.x))))))
-    assert torch.allclose(network(RING), expected)
+    expected = network.join(torch.relu(fourth(torch.relu(norm(third(RING[0]))))))
+    assert torch.allclose(network(*RING), expected)
 
 
 def test_only_nodes_with_neighbours_see_them() -> None:
-    alone = Data(x=RING.x, edge_index=torch.zeros(2, 0, dtype=torch.long))
+    alone = (RING[0], torch.zeros(2, 0, dtype=torch.long))
     for operation in OPERATIONS[:-1]:
         network = SPACE.build(SPACE.parse(f"0123 skip skip skip {operation}"), TASK, WIDE).eval()
-        assert torch.allclose(network(RING), network(alone)) == (operation == "fc")
+        assert torch.allclose(network(*RING), network(*alone)) == (operation == "fc")
 
 
 def test_what_cannot_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
     architecture = SPACE.parse("61237")
     with pytest.raises(
-        BadInput, match="networks for graphs with a row of features a node; 'digits' is of kind 'image'"
+        BadInput, match="networks for the nodes of a graph, with a row of features each; 'digits' is of kind 'image'"
     ):
         SPACE.build(architecture, SearchTask("digits", "image", (1, 8, 8), 10, None, None, ""))
     with pytest.raises(BadInput, match="3 attention heads cannot share a width of 4"):
@@ -253,7 +252,7 @@ def test_what_cannot_be_built(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_without_a_size_it_is_that_of_the_data_set() -> None:
     cora = PUBLISHED["cora"]
     with torch.device("meta"):
-        network = SPACE.build(SPACE.parse("88811"), SearchTask("Cora", "graph", (1433,), 7, None, None, ""))
+        network = SPACE.build(SPACE.parse("88811"), SearchTask("Cora", "node", (1433,), 7, None, None, ""))
     assert sum(w.numel() for w in network.parameters()) == 502_535
     assert SPACE.count_parameters(SPACE.parse("88811"), cora.features, cora.outputs, cora.size) == 502_535
     assert len(LINKS) == 24

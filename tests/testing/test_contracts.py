@@ -26,6 +26,7 @@ from nasbench.evaluators.train import TrainEvaluator
 from nasbench.experiments.config import needs_shared_weights
 from nasbench.networks.shared_weights import SharedWeights
 from nasbench.search_spaces.darts import OPERATIONS, Darts, DartsSize
+from nasbench.search_spaces.gnn import GnnSize
 from nasbench.search_spaces.hypercuboid import HyperCuboidSize
 from nasbench.search_spaces.nasbench201 import NasBench201, NasBench201Size
 from nasbench.search_spaces.nasbench_graph import NasBenchGraphSize
@@ -38,6 +39,11 @@ from nasbench.testing import ContractBroken, check_evaluator, check_space, check
 # Every built-in space in all its variants, with a small size for its networks.
 VARIANTS: dict[str, list[tuple[dict[str, Any], Any]]] = {
     "darts": [({"operations": name}, DartsSize(channels=4, cells=3)) for name in OPERATIONS],
+    "gnn": [
+        ({}, GnnSize()),
+        ({"variant": "graphnas", "layers": 1}, GnnSize(dropout=0)),
+        ({"layers": 3, "skip": True, "linear_reads": "both"}, None),
+    ],
     "hypercuboid": [({"layers": 2, "widths": (4, 8)}, HyperCuboidSize(features=16))],
     "nasbench-graph": [({}, NasBenchGraphSize(width=4))],
     "nasbench-graph-proteins": [({}, NasBenchGraphSize(width=4, before=1, after=1))],
