@@ -20,7 +20,9 @@ SPACES = {
     "ofa-mobilenetv3": "nasbench.search_spaces.ofa_mobilenetv3:OfaMobileNetV3",
 }
 STRATEGIES = {
+    "agnn": "nasbench.strategies.agnn:AutoGnn",
     "bananas": "nasbench.strategies.bananas:Bananas",
+    "conservative": "nasbench.strategies.conservative:Conservative",
     "darts": "nasbench.strategies.darts:Darts",
     "darts-minus": "nasbench.strategies.darts:DartsMinus",
     "darts-pt": "nasbench.strategies.darts:DartsPt",
@@ -29,6 +31,7 @@ STRATEGIES = {
     "evolution": "nasbench.strategies.evolution:Evolution",
     "fair-darts": "nasbench.strategies.darts:FairDarts",
     "gdas": "nasbench.strategies.darts:Gdas",
+    "graphnas": "nasbench.strategies.graphnas:GraphNas",
     "hyperband": "nasbench.strategies.hyperband:Hyperband",
     "local-search": "nasbench.strategies.local_search:LocalSearch",
     "nsga2": "nasbench.strategies.nsga2:Nsga2",

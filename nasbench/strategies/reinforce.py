@@ -219,21 +219,34 @@ class Adam:
     SECOND_DECAY = 0.999
     EPSILON = 1e-8
 
-    def __init__(self, shape: tuple[int, ...], learning_rate: float) -> None:
+    def __init__(
+        self, shape: tuple[int, ...], learning_rate: float, precision: type[np.floating[Any]] = np.float64
+    ) -> None:
         self._learning_rate = learning_rate
-        self._first = np.zeros(shape)
-        self._second = np.zeros(shape)
+        self._first = np.zeros(shape, precision)
+        self._second = np.zeros(shape, precision)
         self._steps = 0
+        # Kept: for large arrays getting new memory at each step takes longer than the arithmetic.
+        self._change, self._scale = np.empty(shape, precision), np.empty(shape, precision)
 
     def step(self, gradient: np.ndarray) -> np.ndarray:
-        """Return by how much to change the array."""
+        """Return by how much to change the array; the next step overwrites what is returned."""
         self._steps += 1
-        self._first += (1 - self.FIRST_DECAY) * (gradient - self._first)
-        self._second += (1 - self.SECOND_DECAY) * (gradient * gradient - self._second)
+        change, scale = self._change, self._scale
+        np.subtract(gradient, self._first, out=change)
+        change *= 1 - self.FIRST_DECAY
+        self._first += change
+        np.multiply(gradient, gradient, out=scale)
+        scale -= self._second
+        scale *= 1 - self.SECOND_DECAY
+        self._second += scale
         # Both moments start at 0; the corrections for it are scalars, gathered here as in section 2 of the paper.
         correction = math.sqrt(1 - self.SECOND_DECAY**self._steps)
-        rate = self._learning_rate * correction / (1 - self.FIRST_DECAY**self._steps)
-        return np.asarray(rate * self._first / (np.sqrt(self._second) + self.EPSILON * correction))
+        np.sqrt(self._second, out=scale)
+        scale += self.EPSILON * correction
+        np.multiply(self._first, self._learning_rate * correction / (1 - self.FIRST_DECAY**self._steps), out=change)
+        change /= scale
+        return change
 
     def state_dict(self) -> dict[str, Any]:
         return {"first": self._first.copy(), "second": self._second.copy(), "steps": self._steps}
