@@ -14,6 +14,7 @@ holds leaderboard.csv, leaderboard.md, leaderboard.html, regret.csv and regret.s
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -111,7 +112,10 @@ def work(job: Job) -> int:
         )
         place = (job.space, job.dataset)
         parts = _known[place].sharing(config) if place in _known else Parts(config, None)
-        _known.setdefault(place, parts)
+        if place not in _known:
+            _known[place] = parts
+            gc.collect()
+            gc.freeze()  # tables stay to the end: no collection need look through them again
         folder = job.out / "runs" / f"{job.space} {job.dataset}" / job.method / str(seed)
         run_search(parts, folder, pictures=False)
     return len(job.seeds)

@@ -1,0 +1,226 @@
+"""Searching graph networks of two layers on Cora and CiteSeer, and what it gains over not searching.
+
+    NASBENCH_DATA=FOLDER python -m benchmarks.gnn_search OUT [EVALUATIONS] [--seeds N] [--splits N] [--methods A,B]
+
+Every method scores EVALUATIONS architectures (300) by validation accuracy, each trained once by the recipe "graph" (200
+epochs, the epoch of the best validation accuracy, validation looked at every 10 epochs). The 10 best are trained by 5
+more seeds each, and the best of their mean validation accuracies is trained by 10 fresh seeds and tested. The 50
+trainings of the second stage are in the column "trainings". Test data are read by the last stage alone.
+
+The public split is searched with each of N search seeds (3); then N random class-balanced splits (10), one search seed
+each. "random architectures" is the mean over 100 of them, each trained and tested once. OUT keeps everything: a search
+goes on where it was, and what is finished is not done again. Two processes of one thread each.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import cache
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from nasbench.catalog import STRATEGIES, resolve
+from nasbench.core.architecture import Architecture
+from nasbench.core.errors import NasbenchError
+from nasbench.core.ledger import Ledger
+from nasbench.core.loop import search
+from nasbench.core.problem import Budget, Problem, Task
+from nasbench.core.run_directory import read_json
+from nasbench.core.seeding import generator
+from nasbench.core.state import write_json
+from nasbench.datasets.load import load_task
+from nasbench.evaluators.graph_recipe import GRAPH_RECIPES
+from nasbench.evaluators.graph_stack import Parts
+from nasbench.evaluators.graph_training import accuracy, build_and_train
+from nasbench.evaluators.train_graphs import GraphTrainEvaluator
+from nasbench.search_spaces.gnn import Gnn
+
+SPACE, RECIPE = Gnn(), GRAPH_RECIPES["graph"]
+METHODS: dict[str, tuple[str, dict[str, Any]]] = {
+    "random": ("random", {}),
+    "evolution": ("evolution", {}),
+    "conservative": ("conservative", {}),
+    "agnn": ("agnn", {}),
+    "graphnas": ("graphnas", {}),
+}
+BASELINE = "random architectures"
+CANDIDATES, RESCORINGS, RETRAININGS, BASELINE_SIZE, BASELINE_CHUNK = 10, 5, 10, 100, 10
+
+
+class Job(NamedTuple):
+    """One search, or some architectures of a baseline: ``seed`` is that of the search or the number of the chunk."""
+
+    dataset: str
+    split: int | None
+    method: str
+    seed: int
+    evaluations: int
+    out: Path
+
+    @property
+    def folder(self) -> Path:
+        split = "public" if self.split is None else f"random-{self.split}"
+        return self.out / self.dataset / split / self.method / str(self.seed)
+
+
+@cache
+def task_of(dataset: str, split: int | None) -> Task:
+    name = dataset if split is None else f"{dataset}@random"
+    return load_task(name, data_dir=None, split_seed=split or 0)
+
+
+def work(job: Job) -> Job:
+    torch.set_num_threads(1)
+    if (job.folder / "result.json").exists():
+        return job
+    job.folder.mkdir(parents=True, exist_ok=True)
+    result = baseline_part(job) if job.method == BASELINE else one_search(job)
+    write_json(job.folder / "result.json", result)
+    return job
+
+
+def baseline_part(job: Job) -> dict[str, Any]:
+    """Train and test some random architectures once each; one that fails counts at chance."""
+    task, parts, rng = task_of(job.dataset, job.split), Parts(), generator(job.seed, f"baseline of {job.dataset}")
+    tested: list[float] = []
+    for number in range(BASELINE_CHUNK):
+        architecture = SPACE.sample(rng)
+        try:
+            ((network, _),) = build_and_train(SPACE, architecture, task.search, RECIPE, [number], parts=parts)
+            tested.append(accuracy(network, task.test, parts=parts))
+        except NasbenchError:
+            tested.append(100.0 / task.search.classes)
+    return {"test": tested}
+
+
+def one_search(job: Job) -> dict[str, Any]:
+    task, parts = task_of(job.dataset, job.split), Parts()
+    problem = Problem(SPACE, task.search, Budget(evaluations=job.evaluations), job.seed)
+    name, settings = METHODS[job.method]
+    target = resolve("strategy", name, STRATEGIES)
+    strategy = target(problem, target.Config(**settings), generator(job.seed, "strategy"))
+    ledger = Ledger(job.folder / "evaluations.jsonl")
+    search(problem, strategy, GraphTrainEvaluator(SPACE, task.search, RECIPE), ledger)
+    done = [e for e in ledger.evaluations if e.status == "ok"]
+    candidates = best_of({e.architecture: e.metrics["valid_accuracy"] for e in done})
+    rescored = {a: statistics.fmean(scores(a, task, parts, f"rescoring {job.seed}", RESCORINGS)[0]) for a in candidates}
+    best = best_of(rescored)[0]
+    valid, tested = scores(best, task, parts, f"retraining {job.seed}", RETRAININGS)
+    return {
+        "architecture": SPACE.format(best),
+        "search_valid": max(e.metrics["valid_accuracy"] for e in done),
+        "rescored_valid": rescored[best],
+        "valid": valid,
+        "test": tested,
+        "trainings": sum(e.reuses is None for e in ledger.evaluations) + RESCORINGS * len(candidates),
+        "failed": len(ledger.evaluations) - len(done),
+        "seconds": ledger.seconds,
+    }
+
+
+def best_of(scored: dict[Architecture, float]) -> list[Architecture]:
+    """Return the best architectures; of equal ones those whose text sorts first."""
+    return sorted(scored, key=lambda a: (-scored[a], SPACE.format(a)))[:CANDIDATES]
+
+
+def scores(
+    architecture: Architecture, task: Task, parts: Parts, purpose: str, count: int
+) -> tuple[list[float], list[float]]:
+    """Train an architecture by fresh seeds; return validation and test accuracies, these of the last stage alone."""
+    seeds = generator(0, f"{purpose} {SPACE.format(architecture)}").integers(2**32, size=count).tolist()
+    trained = build_and_train(SPACE, architecture, task.search, RECIPE, seeds, parts=parts)
+    tested = [accuracy(n, task.test, parts=parts) for n, _ in trained] if count == RETRAININGS else []
+    return [record.valid_accuracy for _, record in trained], tested
+
+
+def show(jobs: Sequence[Job], title: str) -> None:
+    """Print what is finished of these jobs, by data set and method."""
+    shown = Table(title=title)
+    columns = (
+        "data",
+        "method",
+        "searches",
+        "validation, best seen",
+        "validation, retrained",
+        "test",
+        "± between searches",
+    )
+    for column in (*columns, "gain over random architectures", "trainings", "failed"):
+        shown.add_column(column)
+    for dataset in dict.fromkeys(job.dataset for job in jobs):
+        found = {
+            method: [
+                read_json(job.folder / "result.json")
+                for job in jobs
+                if (job.dataset, job.method) == (dataset, method) and (job.folder / "result.json").exists()
+            ]
+            for method in dict.fromkeys(job.method for job in jobs)
+        }
+        drawn = [score for result in found.pop(BASELINE, []) for score in result["test"]]
+        mean = statistics.fmean(drawn) if drawn else float("nan")
+        spread = f"{statistics.stdev(drawn):.2f} (of one)" if len(drawn) > 1 else ""
+        shown.add_row(dataset, BASELINE, f"{len(drawn)} networks", "", "", f"{mean:.2f}", spread)
+        for method, results in found.items():
+            if not results:
+                continue
+            tests = [statistics.fmean(result["test"]) for result in results]
+            between = f"{statistics.stdev(tests):.2f}" if len(tests) > 1 else ""
+            seen, again = (
+                f"{np.mean([value(result) for result in results]):.2f}"
+                for value in (lambda r: r["search_valid"], lambda r: np.mean(r["valid"]))
+            )
+            cells = [f"{statistics.fmean(tests):.2f}", between, f"{statistics.fmean(tests) - mean:+.2f}"]
+            counts = [f"{np.mean([result[key] for result in results]):.0f}" for key in ("trainings", "failed")]
+            shown.add_row(dataset, method, str(len(results)), seen, again, *cells, *counts)
+    Console(width=160).print(shown)
+
+
+def main(
+    out: Path,
+    evaluations: int = typer.Argument(300),
+    seeds: int = 3,
+    splits: int = 10,
+    methods: str = ",".join(METHODS),
+    datasets: str = "cora,citeseer",
+) -> None:
+    """Run or continue all searches, then print the tables."""
+    chosen = methods.split(",")
+    chunks = BASELINE_SIZE // BASELINE_CHUNK
+
+    def jobs_of(split: int | None, searches: range) -> list[Job]:
+        return [
+            Job(dataset, split, method, seed, evaluations, out)
+            for seed in searches
+            for dataset in datasets.split(",")
+            for method in chosen
+        ]
+
+    public = jobs_of(None, range(seeds))
+    public += [Job(d, None, BASELINE, n, 0, out) for d in datasets.split(",") for n in range(chunks)]
+    balanced = [job for split in range(splits) for job in jobs_of(split, range(1))]
+    balanced += [Job(d, s, BASELINE, 0, 0, out) for d in datasets.split(",") for s in range(splits)]
+    with (
+        Progress(console=Console(stderr=True)) as progress,
+        ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool,
+    ):
+        bar = progress.add_task("searches", total=len(public) + len(balanced))
+        for _ in as_completed([pool.submit(work, job) for job in (*public, *balanced)]):
+            progress.advance(bar)
+    show(public, f"public split, {evaluations} evaluations a search")
+    if splits:
+        show(balanced, f"{splits} random class-balanced splits, {evaluations} evaluations a search")
+
+
+if __name__ == "__main__":
+    typer.run(main)
