@@ -1,7 +1,8 @@
-"""One final training: an architecture's network, trained by the whole recipe and tested once."""
+"""One final training: an architecture's network, trained by the whole recipe."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from nasbench.core.architecture import Architecture
-from nasbench.core.problem import Task
+from nasbench.core.problem import SearchTask
 from nasbench.core.search_space import SearchSpace
 from nasbench.datasets.images import Images
 from nasbench.evaluators import graph_training, training
@@ -20,14 +21,14 @@ from nasbench.evaluators.recipes import AnyRecipe
 
 @dataclass(frozen=True)
 class FinalTraining:
-    """A trained network with its accuracies in percent.
+    """A trained network, and how to score it.
 
-    ``valid_accuracy`` is None where the recipe trains on the validation part too. ``mean_std``, two tensors [channels],
-    normalises images; None for other data.
+    ``score`` gives the accuracy on a part of the task, in percent; ``valid_accuracy`` is that on the validation part,
+    None where the recipe trains on it too. ``mean_std``, two tensors [channels], normalises images, None other data.
     """
 
     module: nn.Module
-    test_accuracy: float
+    score: Callable[[Any], float]
     valid_accuracy: float | None
     mean_std: tuple[Tensor, Tensor] | None
 
@@ -37,23 +38,25 @@ def trains_on_validation(recipe: AnyRecipe) -> bool:
     return not isinstance(recipe, GraphRecipe) and recipe.final_data == "train+validation"
 
 
-def train_and_test(
-    space: SearchSpace, architecture: Architecture, task: Task, recipe: AnyRecipe, seed: int, parts: Parts
+def train_final(
+    space: SearchSpace, architecture: Architecture, search: SearchTask, recipe: AnyRecipe, seed: int, parts: Parts
 ) -> FinalTraining:
-    """Train and test an architecture; ``parts`` keeps what trainings on the same graphs share."""
-    search = task.search
+    """Train an architecture; ``parts`` keeps what trainings on the same graphs share."""
     if isinstance(recipe, GraphRecipe):
         ((network, record),) = graph_training.build_and_train(space, architecture, search, recipe, [seed], parts=parts)
-        tested = graph_training.accuracy(network, task.test, recipe.threads, parts)
-        return FinalTraining(network, tested, record.valid_accuracy, None)
+
+        def score_graphs(data: Any) -> float:
+            return graph_training.accuracy(network, data, recipe.threads, parts)
+
+        return FinalTraining(network, score_graphs, record.valid_accuracy, None)
     whole = trains_on_validation(recipe)
     data = _joined(search.train, search.validation) if whole else search.train
-    network, done = training.build_and_train(space, architecture, search, recipe, seed, data=data)
+    trained, done = training.build_and_train(space, architecture, search, recipe, seed, data=data)
 
     def score(images: Any) -> float:
-        return training.accuracy(network, images, done.mean_std, threads=recipe.threads)
+        return training.accuracy(trained, images, done.mean_std, threads=recipe.threads)
 
-    return FinalTraining(network, score(task.test), None if whole else score(search.validation), done.mean_std)
+    return FinalTraining(trained, score, None if whole else score(search.validation), done.mean_std)
 
 
 def _joined(a: Images, b: Images) -> Images:

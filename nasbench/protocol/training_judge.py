@@ -23,7 +23,7 @@ from nasbench.core.state import digest, remove_leftovers, write_json
 from nasbench.evaluators.graph_stack import Parts
 from nasbench.evaluators.recipes import AnyRecipe
 from nasbench.evaluators.training import count_parameters
-from nasbench.protocol.final_training import FinalTraining, train_and_test, trains_on_validation
+from nasbench.protocol.final_training import FinalTraining, train_final, trains_on_validation
 from nasbench.protocol.random_search import resampled_curve
 from nasbench.protocol.scores import PROTOCOL_VERSION, TRAINING_SAMPLER, Baseline, FinalScores
 from nasbench.protocol.verdict import Verdict, verdict_on_training
@@ -176,7 +176,7 @@ class TrainingJudge:
     def _train(self, architecture: Architecture, seed: int, number: int, trained: Trained) -> dict[str, Any]:
         started = time.perf_counter()
         try:
-            done = train_and_test(self._space, architecture, self._task, self._recipe, seed, self._parts)
+            done = train_final(self._space, architecture, self._task.search, self._recipe, seed, self._parts)
         except Exception as error:
             chance = 100.0 / self._task.search.classes
             return {
@@ -186,9 +186,10 @@ class TrainingJudge:
                 "seconds": time.perf_counter() - started,
                 "error": failure_reason(error),
             }
+        tested = done.score(self._task.test)
         trained(number, done)
         return {
-            "test_accuracy": done.test_accuracy,
+            "test_accuracy": tested,
             "valid_accuracy": done.valid_accuracy,
             "parameters": count_parameters(done.module),
             "seconds": time.perf_counter() - started,

@@ -188,9 +188,9 @@ def test_the_curve_of_random_search_is_drawn_only_for_the_whole_recipe(cli) -> N
 
 def test_the_model_is_that_of_the_first_training_that_succeeds(cli, monkeypatch) -> None:
     from nasbench.core.errors import Diverged
-    from nasbench.protocol import training_judge
+    from nasbench.evaluators import training
 
-    real, asked = training_judge.build_and_train, []
+    real, asked = training.build_and_train, []
 
     def fails_first(space, architecture, task, recipe, seed, **options):
         if options.get("data") is not None and "final" in asked:
@@ -198,7 +198,7 @@ def test_the_model_is_that_of_the_first_training_that_succeeds(cli, monkeypatch)
             raise Diverged("the loss was nan")
         return real(space, architecture, task, recipe, seed, **options)
 
-    monkeypatch.setattr(training_judge, "build_and_train", fails_first)
+    monkeypatch.setattr(training, "build_and_train", fails_first)
     assert cli("baseline", *TINY, "--set", "recipe.split_seed=7").code == 0
     asked.append("final")
     said = cli("search", *TINY, "--set", "recipe.split_seed=7", "--out", "run")

@@ -19,9 +19,9 @@ from nasbench.core.errors import BadInput, Diverged, SearchFailed
 from nasbench.core.problem import SearchTask, Task
 from nasbench.core.seeding import generator
 from nasbench.datasets.images import Images
+from nasbench.evaluators import training
 from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.training import accuracy, build_and_train, count_parameters
-from nasbench.protocol import training_judge
 from nasbench.protocol.scores import TABLE_SAMPLER
 from nasbench.protocol.table_judge import TableJudge, random_search_record
 from nasbench.protocol.training_judge import TrainingJudge, final_seed, random_curve
@@ -196,7 +196,7 @@ def trainings(monkeypatch: pytest.MonkeyPatch) -> Trainings:
         seen.done.append((architecture, seed, len(data)))
         return build_and_train(space, architecture, task, recipe, seed, data=data)
 
-    monkeypatch.setattr(training_judge, "build_and_train", counting)
+    monkeypatch.setattr(training, "build_and_train", counting)
     return seen
 
 
@@ -210,7 +210,7 @@ def test_a_final_training_is_what_the_recipe_says(tmp_path: Path, trainings: Tra
         GOOD,
         [5, 6],
         tmp_path / "final",
-        trained=lambda number, module, _: fresh.append((number, count_parameters(module))),
+        trained=lambda number, done: fresh.append((number, count_parameters(done.module))),
     )
     assert trainings.done == [(GOOD, 5, 48), (GOOD, 6, 48)]
     assert fresh == [(0, 68), (1, 68)] and final.parameters == 68
@@ -242,7 +242,7 @@ def test_a_kill_loses_one_training(tmp_path: Path, trainings: Trainings) -> None
     class Killed(BaseException):
         pass
 
-    def dies(number: int, module: nn.Module, record: object) -> None:
+    def dies(number: int, done: object) -> None:
         if number == 1:
             raise Killed
 

@@ -125,7 +125,7 @@ def test_networks_have_the_parameters_of_the_table(dataset: str) -> None:
     """Fifty by counting, some of them by building, too; those of physics follow below."""
     space, counted, published = counting(dataset)
     facts = PUBLISHED[dataset]
-    task = SearchTask(dataset, "graph", (facts.features,), facts.outputs, None, None, "")
+    task = SearchTask(dataset, "node", (facts.features,), facts.outputs, None, None, "")
     some = np.random.default_rng(0).choice(list(published), 50, replace=False).tolist()
     if dataset != "physics":
         assert [counted(key) for key in some] == [published[key] for key in some]

@@ -85,7 +85,7 @@ def some(space: DecisionSpace, count: int) -> list[Architecture]:
 # -- what the package brings along -----------------------------------------------------------------------------------
 def test_no_built_in_is_forgotten_here() -> None:
     assert VARIANTS.keys() == SPACES.keys()
-    assert {"shared", "table", "train"} == EVALUATORS.keys()
+    assert {"shared", "shared-gnn", "table", "train", "train-graphs"} == EVALUATORS.keys()
 
 
 @pytest.mark.parametrize(
