@@ -94,6 +94,10 @@ class Budget:
             raise BadInput(f"the time must be more than 0 seconds, not {self.seconds}.")
 
 
+GRAPH_KINDS = ("node", "graph")
+"""Kinds of tasks that are on graphs: on the nodes of one, or on several."""
+
+
 @dataclass(frozen=True)
 class SearchTask:
     """All that a search may see of a task: it has no test attribute at all.

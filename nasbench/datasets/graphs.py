@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from nasbench.core.errors import BadInput
+from nasbench.networks.sparse_products import csr
 
 # Dropout is drawn for stored numbers alone, so rows of a bag of words cost a hundredth of what they would cost dense.
 MOST_STORED = 0.25
@@ -239,13 +239,6 @@ def rows(features: Tensor, index: Tensor) -> Tensor:
     crow = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
     columns, values = features.col_indices()[stored], features.values()[stored]
     return csr(crow, columns, values, (len(index), features.shape[1]))
-
-
-def csr(crow: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
-    """Return a sparse matrix in CSR; columns of a row must rise. Does not pass on torch's note that CSR is beta."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Sparse", UserWarning)
-        return torch.sparse_csr_tensor(crow, columns, values, size, check_invariants=False)
 
 
 def packed(features: Tensor) -> Tensor:

@@ -102,7 +102,8 @@ def read_planetoid(folder: Path, name: str) -> NodeSource:
     from scipy.sparse import coo_matrix, vstack
 
     from nasbench.datasets.graph_splits import NodeSource, Parts
-    from nasbench.datasets.graphs import Graph, csr, tidy_edges
+    from nasbench.datasets.graphs import Graph, tidy_edges
+    from nasbench.networks.sparse_products import csr
 
     folder = _raw(folder, name)
     parts = {part: _read(folder / f"ind.{name}.{part}", part) for part in READ}

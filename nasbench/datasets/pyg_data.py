@@ -17,7 +17,8 @@ from torch.serialization import add_safe_globals, clear_safe_globals, get_safe_g
 
 from nasbench.core.errors import BadInput
 from nasbench.datasets.graph_splits import GraphSource, NodeSource, Parts
-from nasbench.datasets.graphs import Graph, Graphs, csr, packed, tidy_edges
+from nasbench.datasets.graphs import Graph, Graphs, packed, tidy_edges
+from nasbench.networks.sparse_products import csr
 
 MASKS = ("train_mask", "val_mask", "test_mask")
 NEEDED = {"x": "features of nodes", "edge_index": "edges", "y": "labels"}

@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from nasbench.core.errors import BadInput, NasbenchError, unknown
-from nasbench.core.problem import Task
+from nasbench.core.problem import GRAPH_KINDS, Task
 from nasbench.datasets.graph_splits import check_graph_task, make_graph_task
 from nasbench.datasets.images import Images, Source, as_images
 from nasbench.datasets.pyg_data import is_graph_data, source_of
@@ -72,7 +72,7 @@ def load_object(
     if split is not None:
         raise BadInput(f"'{spec}' is no graph; '@{split}' is a way to split graphs.")
     if isinstance(made, Task):
-        if made.search.kind in ("node", "graph"):
+        if made.search.kind in GRAPH_KINDS:
             check_graph_task(made, spec)
         return LoadedTask(made, {"seed": seed, "origin": spec})
     if isinstance(made, tuple) and len(made) == 2 and all(map(_is_dataset, made)):

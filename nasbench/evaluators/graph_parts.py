@@ -9,7 +9,7 @@ from torch import Tensor
 
 from nasbench.datasets.graphs import Graph, Graphs, Nodes, rows
 from nasbench.networks.graph_layers import Block, SparseInput
-from nasbench.networks.sparse_products import Pattern
+from nasbench.networks.sparse_products import Pattern, multiply
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,27 +18,19 @@ class GraphPart:
 
     ``features`` are those of the outermost nodes, [there, features] or sparse. Each of the ``blocks`` is one layer's,
     the first layer's first. ``index`` int64 [scored] is where a scored node stands among what the last layer gives;
-    None where all nodes of a graph are averaged (``membership``, a pattern [graphs, nodes]). ``labels`` int64 [scored].
+    None where all nodes of a graph are averaged (``membership``, a pattern [graphs, nodes]).
     """
 
     features: Tensor | SparseInput
     blocks: tuple[Block, ...]
-    labels: Tensor
     index: Tensor | None = None
     membership: Pattern | None = None
-
-    @property
-    def widest(self) -> int:
-        """The largest number of edges that one layer passes messages along."""
-        return max(len(block.edges.row) for block in self.blocks)
 
     def scored(self, values: Tensor) -> Tensor:
         """Return the logits of what is scored, [networks, scored, classes], of [networks, nodes, classes]."""
         if self.index is not None:
             return values.index_select(1, self.index)
         assert self.membership is not None
-        from nasbench.networks.sparse_products import multiply
-
         shares = torch.ones_like(self.membership.row, dtype=values.dtype)
         networks, nodes, classes = values.shape
         sums = multiply(self.membership, shares, values.transpose(0, 1).reshape(nodes, networks * classes))
@@ -52,11 +44,11 @@ def part_of(data: Nodes | Graphs, layers: int) -> GraphPart:
         everything = torch.arange(data.graph.nodes, device=data.labels.device)
         block = _block(data.graph, everything, everything)
         membership = Pattern.of(data.membership, everything, len(data), data.graph.nodes)
-        return GraphPart(_features(data.graph.features), (block,) * layers, data.labels, membership=membership)
+        return GraphPart(_features(data.graph.features), (block,) * layers, membership=membership)
     fields = data.graph.receptive_field(data.index, layers)
     blocks = tuple(_block(data.graph, fields[hop + 1], fields[hop]) for hop in reversed(range(layers)))
     index = torch.searchsorted(fields[0], data.index)
-    return GraphPart(_features(rows(data.graph.features, fields[-1])), blocks, data.labels, index=index)
+    return GraphPart(_features(rows(data.graph.features, fields[-1])), blocks, index=index)
 
 
 def _block(graph: Graph, there: Tensor, wanted: Tensor) -> Block:

@@ -108,36 +108,35 @@ class ModuleStack:
 
     def __init__(self, network: nn.Module) -> None:
         self.networks = [network]
-        self._network = network
         self._remembered: dict[str, Tensor] | None = None
 
     def weights(self) -> tuple[list[Tensor], list[Tensor]]:
         """A network that is not known layer by layer has no first layer: that of its first child with weights."""
-        for child in self._network.children():
+        for child in self.networks[0].children():
             first: list[Tensor] = list(child.parameters())
             if first:
                 known = {id(parameter) for parameter in first}
-                return first, [parameter for parameter in self._network.parameters() if id(parameter) not in known]
-        return list(self._network.parameters()), []
+                return first, [parameter for parameter in self.networks[0].parameters() if id(parameter) not in known]
+        return list(self.networks[0].parameters()), []
 
     def logits(self, data: Nodes | Graphs, dropout: Dropout | None) -> Tensor:
-        self._network.train(dropout is not None)
+        self.networks[0].train(dropout is not None)
         features = data.graph.features
-        if features.layout != torch.strided and not getattr(self._network, "takes_sparse", False):
+        if features.layout != torch.strided and not getattr(self.networks[0], "takes_sparse", False):
             features = features.to_dense()
         if isinstance(data, Graphs):
-            logits: Tensor = self._network(features, data.graph.edges, data.membership)
+            logits: Tensor = self.networks[0](features, data.graph.edges, data.membership)
             return logits[None]
-        logits = self._network(features, data.graph.edges)
+        logits = self.networks[0](features, data.graph.edges)
         return logits[None, data.index]
 
     def remember(self, number: int) -> None:
-        self._remembered = {name: tensor.clone() for name, tensor in self._network.state_dict().items()}
+        self._remembered = {name: tensor.clone() for name, tensor in self.networks[0].state_dict().items()}
 
     def write(self, *, remembered: bool) -> None:
         if remembered and self._remembered is not None:
-            self._network.load_state_dict(self._remembered)
-        self._network.eval()
+            self.networks[0].load_state_dict(self._remembered)
+        self.networks[0].eval()
 
 
 def is_stackable(network: nn.Module) -> bool:

@@ -14,12 +14,11 @@ from torch import nn
 from torch.nn import functional
 
 from nasbench.core.architecture import Architecture
-from nasbench.core.configuration import validated
-from nasbench.core.errors import BadInput, Diverged, unknown
+from nasbench.core.errors import Diverged
 from nasbench.core.problem import SearchTask
 from nasbench.core.search_space import SearchSpace
-from nasbench.core.seeding import generator
 from nasbench.datasets.graphs import Graphs, Nodes
+from nasbench.evaluators.building import build_network, seed_of_part, whole_fidelity
 from nasbench.evaluators.graph_memory import networks_that_fit
 from nasbench.evaluators.graph_recipe import GraphRecipe
 from nasbench.evaluators.graph_stack import Parts, Stack, is_stackable, stack_of
@@ -174,7 +173,7 @@ def build_and_train(
                 build_and_train(space, architecture, task, recipe, [seed], parts=parts, start=start) for seed in seeds
             ]
             return [one for single in singles for one in single]
-        mixed = int(generator(seeds[0], f"dropout {list(seeds[1:])}").integers(2**63))
+        mixed = seed_of_part(seeds[0], f"dropout {list(seeds[1:])}")
         dropout = Dropout(recipe.dropout, recipe.attention_dropout, mixed)
         with settings.seeded(mixed):
             records = train_stack(stack_of(built, parts), train, validation, recipe, dropout)
@@ -185,24 +184,14 @@ def build(
     space: SearchSpace, architecture: Architecture, task: SearchTask, recipe: GraphRecipe, seed: int
 ) -> nn.Module:
     """Build an architecture's network with the recipe's dropout, and weights drawn from the seed."""
-    space.check(architecture)
-    size = None
-    if space.Size is not None:
-        wanted = {"dropout": recipe.dropout, "attention_dropout": recipe.attention_dropout}
-        given = {key: value for key, value in wanted.items() if key in space.Size.model_fields}
-        size = validated(space.Size, given, f"the size of space '{space.name}'")
-    with settings.seeded(int(generator(seed, "weights").integers(2**63))):
-        return space.build(architecture, task, size)
+    wanted = {"dropout": recipe.dropout, "attention_dropout": recipe.attention_dropout}
+    return build_network(space, architecture, task, wanted, seed)
 
 
 def adapt(recipe: GraphRecipe, space: SearchSpace, overrides: Mapping[str, float]) -> GraphRecipe:
     """Return the recipe at another fidelity. Raises BadInput for an unknown key or a value that is no whole number."""
     for key, value in overrides.items():
-        if key not in FIDELITIES:
-            raise unknown(f"fidelity for space '{space.name}'", key, FIDELITIES)
-        if not (math.isfinite(value) and value >= 1 and value == int(value)):
-            raise BadInput(f"the fidelity '{key}' must be a whole number from 1, not {value}.")
-        recipe = recipe.shortened(int(value))
+        recipe = recipe.shortened(whole_fidelity(space, key, value, FIDELITIES))
     return recipe
 
 

@@ -15,3 +15,8 @@ def default_recipe(dataset: str, on_graphs: bool) -> str:
     if on_graphs:
         return "graph-small" if dataset.partition("@")[0] == "karate" else "graph"
     return default_image_recipe(dataset)
+
+
+def recipes_for(on_graphs: bool) -> list[str]:
+    """Return the names of the recipes for graphs, or of those for images."""
+    return [name for name, recipe in ALL_RECIPES.items() if isinstance(recipe, GraphRecipe) == on_graphs]

@@ -17,8 +17,8 @@ from nasbench.core.configuration import Amended
 from nasbench.core.evaluation import Evaluation, Proposal, Source
 from nasbench.core.problem import SearchTask
 from nasbench.core.search_space import SearchSpace
-from nasbench.core.seeding import generator
 from nasbench.core.state import digest
+from nasbench.evaluators.building import seeds_of_repeats
 from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.stored_weights import StoredWeights
 from nasbench.evaluators.training import (
@@ -105,7 +105,7 @@ class TrainEvaluator:
         stop = epochs_within(fidelity)
         keeps = self._stored is not None and stop is not None and stop < fidelity["schedule_epochs"]
         identity = [proposal.architecture, sorted((k, float(v)) for k, v in fidelity.items() if k != "epochs"), seed]
-        seeds = self._seeds(seed)
+        seeds = seeds_of_repeats(seed, self.config.repeats)
         states = self._earlier(proposal.parent, identity, stop) or [None] * len(seeds)
         accuracies: list[float] = []
         losses: list[float] = []
@@ -146,11 +146,6 @@ class TrainEvaluator:
         if self._stored is None or parent is None or stop is None:
             return None
         return self._stored.read(parent, identity, stop)
-
-    def _seeds(self, seed: int) -> list[int]:
-        """The first training has the evaluation's own seed: one repeat and the first of several are the same."""
-        more = generator(seed, "repeats").integers(2**32, size=self.config.repeats - 1)
-        return [seed, *more.tolist()]
 
 
 def cost_estimate(

@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from nasbench.core.evaluation import Evaluation, Proposal, Source
 from nasbench.core.problem import SearchTask
 from nasbench.core.search_space import SearchSpace
-from nasbench.core.seeding import generator
 from nasbench.core.state import digest
+from nasbench.evaluators.building import seeds_of_repeats
 from nasbench.evaluators.graph_recipe import GraphRecipe
 from nasbench.evaluators.graph_stack import Parts
 from nasbench.evaluators.graph_training import FIDELITIES, adapt, build_and_train
@@ -64,7 +64,12 @@ class GraphTrainEvaluator:
         started = time.perf_counter()
         recipe = adapt(self.recipe, self.space, dict(proposal.fidelity))
         trained = build_and_train(
-            self.space, proposal.architecture, self.task, recipe, self._seeds(seed), parts=self._parts
+            self.space,
+            proposal.architecture,
+            self.task,
+            recipe,
+            seeds_of_repeats(seed, self.config.repeats),
+            parts=self._parts,
         )
         accuracies = [record.valid_accuracy for _, record in trained]
         metrics = {
@@ -75,7 +80,3 @@ class GraphTrainEvaluator:
         if len(accuracies) > 1:
             metrics["valid_accuracy_std"] = statistics.stdev(accuracies)
         return Evaluation(id, proposal, metrics, self.source, seed, seconds=time.perf_counter() - started)
-
-    def _seeds(self, seed: int) -> list[int]:
-        more = generator(seed, "repeats").integers(2**32, size=self.config.repeats - 1)
-        return [seed, *more.tolist()]

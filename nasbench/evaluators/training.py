@@ -14,14 +14,13 @@ from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from nasbench.core.architecture import Architecture
-from nasbench.core.configuration import validated
-from nasbench.core.errors import BadInput, Diverged, unknown
+from nasbench.core.errors import BadInput, Diverged
 from nasbench.core.problem import SearchTask
 from nasbench.core.search_space import SearchSpace
-from nasbench.core.seeding import generator
 from nasbench.datasets.augment import Augment
 from nasbench.datasets.images import Images
 from nasbench.datasets.scoring import percent_correct
+from nasbench.evaluators.building import build_network, seed_of_part, whole_fidelity
 from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.training_state import restore_training, training_state
 from nasbench.networks import device as settings
@@ -88,8 +87,8 @@ def train_network(
     batch_size = min(recipe.batch_size, len(train))
     steps = len(train) // batch_size
     rates = learning_rates(recipe, steps)
-    shuffling = torch.Generator().manual_seed(_seed(seed, "shuffling"))
-    augmenting = torch.Generator(place).manual_seed(_seed(seed, "augmentation"))
+    shuffling = torch.Generator().manual_seed(seed_of_part(seed, "shuffling"))
+    augmenting = torch.Generator(place).manual_seed(seed_of_part(seed, "augmentation"))
     generators = {"shuffling": shuffling, "augmentation": augmenting}
     augment = Augment(mean, std, crop_padding=recipe.crop_padding, flip=recipe.flip, cutout=recipe.cutout)
 
@@ -105,7 +104,7 @@ def train_network(
     )
     set_drop_path = getattr(module, "set_drop_path", None)
     losses: list[float] = []
-    with settings.seeded(_seed(seed, "drop path")), settings.deterministic(), settings.threads(recipe.threads):
+    with settings.seeded(seed_of_part(seed, "drop path")), settings.deterministic(), settings.threads(recipe.threads):
         if state is not None:
             restore_training(state, module, optimiser, generators)
         first, last = 0 if state is None else state["epochs"], recipe.epochs if stop is None else stop
@@ -202,15 +201,9 @@ def build(space: SearchSpace, architecture: Architecture, task: SearchTask, reci
     The network gets an auxiliary head if the recipe gives one a weight and the space's Size has ``auxiliary``. Raises
     BadInput for a size that the space refuses.
     """
-    space.check(architecture)
-    size = None
-    if space.Size is not None:
-        wanted: dict[str, Any] = {"channels": recipe.channels, "cells": recipe.cells}
-        wanted["auxiliary"] = True if recipe.auxiliary_weight > 0 else None
-        given = {key: value for key, value in wanted.items() if value is not None and key in space.Size.model_fields}
-        size = validated(space.Size, given, f"the size of space '{space.name}'")
-    with settings.seeded(_seed(seed, "weights")):
-        return space.build(architecture, task, size)
+    auxiliary = True if recipe.auxiliary_weight > 0 else None
+    wanted = {"channels": recipe.channels, "cells": recipe.cells, "auxiliary": auxiliary}
+    return build_network(space, architecture, task, wanted, seed)
 
 
 def adapt(recipe: Recipe, space: SearchSpace, overrides: Mapping[str, float]) -> Recipe:
@@ -219,13 +212,7 @@ def adapt(recipe: Recipe, space: SearchSpace, overrides: Mapping[str, float]) ->
         return recipe
     fields = space.Size.model_fields if space.Size is not None else {}
     allowed = [key for key in FIDELITIES if key in fields or key not in ("channels", "cells")]
-    whole: dict[str, int] = {}
-    for key, value in overrides.items():
-        if key not in allowed:
-            raise unknown(f"fidelity for space '{space.name}'", key, allowed)
-        if not (math.isfinite(value) and value >= 1 and value == int(value)):
-            raise BadInput(f"the fidelity '{key}' must be a whole number from 1, not {value}.")
-        whole[key] = int(value)
+    whole = {key: whole_fidelity(space, key, value, allowed) for key, value in overrides.items()}
     epochs = whole.pop("epochs", recipe.epochs)
     schedule = whole.pop("schedule_epochs", epochs)
     if epochs > schedule:
@@ -241,11 +228,6 @@ def epochs_within(overrides: Mapping[str, float]) -> int | None:
 def count_parameters(module: nn.Module) -> int:
     """Return the number of weights that are used after training: all but those of a child called ``auxiliary``."""
     return sum(weight.numel() for name, weight in module.named_parameters() if not name.startswith("auxiliary."))
-
-
-def _seed(seed: int, part: str) -> int:
-    """Return the seed of one part of a training, so that no two parts draw the same numbers."""
-    return int(generator(seed, part).integers(2**63))
 
 
 def _losses(output: Tensor | tuple[Tensor, Tensor], labels: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:

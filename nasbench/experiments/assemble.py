@@ -18,13 +18,13 @@ from nasbench.core.evaluation import Proposal
 from nasbench.core.evaluator import Evaluator
 from nasbench.core.locations import cache_folder
 from nasbench.core.objectives import costs_of, parse_constraints, parse_objectives
-from nasbench.core.problem import Budget, Objective, Problem, SearchTask
+from nasbench.core.problem import GRAPH_KINDS, Budget, Objective, Problem, SearchTask
 from nasbench.core.search_space import SearchSpace
 from nasbench.core.seeding import generator
 from nasbench.core.strategy import Strategy
 from nasbench.evaluators.graph_recipe import GraphRecipe
-from nasbench.evaluators.recipes import ALL_RECIPES
-from nasbench.experiments.config import GRAPH_KINDS, RunConfig, config_model, needs_shared_weights
+from nasbench.evaluators.recipes import recipes_for
+from nasbench.experiments.config import RunConfig, config_model, needs_shared_weights
 from nasbench.tables.table import datasets
 
 if TYPE_CHECKING:
@@ -123,10 +123,9 @@ class Parts:
             )
         on_graphs = search.kind in GRAPH_KINDS
         if recipe is not None and isinstance(recipe, GraphRecipe) != on_graphs:
-            able = [known for known, one in ALL_RECIPES.items() if isinstance(one, GraphRecipe) == on_graphs]
             raise BadInput(
                 f"the recipe '{recipe.name}' is for {'images' if on_graphs else 'graphs'}, and '{name}' is of kind "
-                f"'{search.kind}'; name one for it: --recipe {' or '.join(able)}."
+                f"'{search.kind}'; name one for it: --recipe {' or '.join(recipes_for(on_graphs))}."
             )
         if search.kind == "image" and not (hasattr(search.train, "images") and hasattr(search.validation, "images")):
             raise BadInput(f"data set '{name}': train and validation of an image task must be Images.")

@@ -12,11 +12,11 @@ from nasbench.catalog import EVALUATORS, SPACES, STRATEGIES, resolve
 from nasbench.core.configuration import Amended, validated
 from nasbench.core.errors import BadInput, nearest, unknown
 from nasbench.core.objectives import parse_constraints, parse_objectives
-from nasbench.core.problem import Objective
+from nasbench.core.problem import GRAPH_KINDS, Objective
 from nasbench.datasets.load import GRAPH_DATASETS, describe
 from nasbench.datasets.load import spelled as spelled_data
 from nasbench.evaluators.graph_recipe import GraphRecipe
-from nasbench.evaluators.recipes import ALL_RECIPES, AnyRecipe, default_recipe
+from nasbench.evaluators.recipes import ALL_RECIPES, AnyRecipe, default_recipe, recipes_for
 from nasbench.tables.table import datasets, longest_epochs
 
 DEFAULT_LOOK_UPS = 500
@@ -26,8 +26,6 @@ LONGEST_DEFAULT_SEARCH = 50
 """Epochs of a supernet: those of Liu et al., DARTS, ICLR 2019, appendix A.1.1."""
 DEFAULT_DATASET = "digits"
 GRAPH_EVALUATORS = ("train-graphs", "shared-gnn")
-GRAPH_KINDS = {"node", "graph"}
-"""Kinds of tasks that are on graphs."""
 TRAINERS = ("train", "train-graphs")
 """Evaluators that train every candidate by the recipe."""
 
@@ -163,9 +161,9 @@ def resolve_settings(settings: Settings) -> RunConfig:
 
 def is_on_graphs(settings: Settings, space: Any) -> bool:
     """Say whether networks on graphs are to be trained: as the space has it, or recipe, evaluator or data set."""
-    kinds = set(getattr(space, "task_kinds", ()))
-    if kinds and (kinds <= GRAPH_KINDS or not kinds & GRAPH_KINDS):
-        return kinds <= GRAPH_KINDS
+    kinds, on_graphs = set(getattr(space, "task_kinds", ())), set(GRAPH_KINDS)
+    if kinds and (kinds <= on_graphs or not kinds & on_graphs):
+        return kinds <= on_graphs
     if settings.recipe in ALL_RECIPES:
         return isinstance(ALL_RECIPES[settings.recipe], GraphRecipe)
     if (settings.evaluator or "").lower() in GRAPH_EVALUATORS:
@@ -177,10 +175,9 @@ def check_kind(recipe: AnyRecipe, evaluator: str, space: str, on_graphs: bool) -
     """Raise BadInput for a recipe or an evaluator of the package that is for other networks than those trained."""
     kind, other = ("graphs", "images") if on_graphs else ("images", "graphs")
     if isinstance(recipe, GraphRecipe) != on_graphs:
-        able = [name for name, one in ALL_RECIPES.items() if isinstance(one, GraphRecipe) == on_graphs]
         raise BadInput(
             f"the recipe '{recipe.name}' is for {other}, and the networks of '{space}' are trained on {kind} here; "
-            f"recipes for that: {', '.join(able)}."
+            f"recipes for that: {', '.join(recipes_for(on_graphs))}."
         )
     if evaluator in EVALUATORS and (evaluator in GRAPH_EVALUATORS) != on_graphs:
         able = [name for name in EVALUATORS if (name in GRAPH_EVALUATORS) == on_graphs and name != "table"]

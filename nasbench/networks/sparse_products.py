@@ -48,12 +48,12 @@ class Pattern:
 
     def matrix(self, values: Tensor) -> Tensor:
         """Return the matrix of these numbers [stored], in CSR."""
-        return _csr(self.starts, self.column, values, (self.rows, self.columns))
+        return csr(self.starts, self.column, values, (self.rows, self.columns))
 
     def transposed_matrix(self, values: Tensor) -> Tensor:
         """Return the transpose of the matrix of these numbers, in CSR."""
         starts, column = self.transposed
-        return _csr(starts, column, values.index_select(0, self.order), (self.columns, self.rows))
+        return csr(starts, column, values.index_select(0, self.order), (self.columns, self.rows))
 
 
 @dataclass(frozen=True, eq=False)
@@ -133,7 +133,7 @@ class _SoftmaxOfRows(torch.autograd.Function):
     def forward(ctx: Any, pattern: Pattern, logits: Tensor) -> Tensor:
         highest = torch.segment_reduce(logits, "max", offsets=pattern.starts, axis=0)
         powers = (logits - highest.index_select(0, pattern.row)).exp_()
-        ctx.sums = _csr(
+        ctx.sums = csr(
             pattern.starts,
             torch.arange(len(powers), device=powers.device),
             powers.new_ones(len(powers)),
@@ -186,10 +186,11 @@ def _starts(row: Tensor, rows: int) -> Tensor:
     return starts
 
 
-def _csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
+def csr(starts: Tensor, columns: Tensor, values: Tensor, size: tuple[int, int]) -> Tensor:
+    """Return a sparse matrix in compressed rows; the columns of each row must rise."""
     return torch.sparse_csr_tensor(starts, columns, values, size, check_invariants=False)
 
 
 with warnings.catch_warnings():  # torch notes once a process that its compressed matrices are in beta state
     warnings.simplefilter("ignore", UserWarning)
-    _csr(torch.zeros(2, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0), (1, 1))
+    csr(torch.zeros(2, dtype=torch.int64), torch.zeros(0, dtype=torch.int64), torch.zeros(0), (1, 1))

@@ -16,6 +16,7 @@ from nasbench.core.architecture import Architecture, Value
 from nasbench.core.configuration import validated
 from nasbench.core.decision_space import Choice, DecisionSpace
 from nasbench.core.errors import BadInput, MissingData
+from nasbench.core.problem import GRAPH_KINDS
 from nasbench.networks.graph_layer_choices import (
     ACTIVATIONS,
     AGGREGATIONS,
@@ -86,7 +87,7 @@ class Gnn(DecisionSpace):
     linear map comes before its network.
     """
 
-    task_kinds: ClassVar[tuple[str, ...]] = ("node", "graph")
+    task_kinds: ClassVar[tuple[str, ...]] = GRAPH_KINDS
     Config: ClassVar[type[BaseModel]] = GnnConfig
     Size: ClassVar[type[BaseModel] | None] = GnnSize
 

@@ -25,6 +25,7 @@ from nasbench.datasets.augment import normalise
 from nasbench.datasets.digits import read_digits
 from nasbench.datasets.images import Images
 from nasbench.datasets.splits import make_task
+from nasbench.evaluators.building import seeds_of_repeats
 from nasbench.evaluators.recipe import RECIPES, Recipe
 from nasbench.evaluators.train import TrainConfig, TrainEvaluator, cost_estimate
 from nasbench.evaluators.training import accuracy, build, build_and_train, count_parameters, learning_rates
@@ -495,7 +496,7 @@ def test_repeats_are_averaged(few: SearchTask) -> None:
     single = TrainEvaluator(Plain(), few, PLAIN).evaluate(Proposal(SMALL_NET), id=0, seed=2)
     three = TrainEvaluator(Plain(), few, PLAIN, TrainConfig(repeats=3))
     averaged = three.evaluate(Proposal(SMALL_NET), id=0, seed=2)
-    seeds = three._seeds(2)
+    seeds = seeds_of_repeats(2, 3)
     assert seeds[0] == 2
     assert len(set(seeds)) == 3
     scores = []
