@@ -87,7 +87,9 @@ def main(seeds: int) -> None:
                 for rule in ("best", "last")
             ]
             epochs = f"{statistics.median(found['epoch']):.0f}"
-            shown.add_row(name, title, recipe_name, *cells, epochs, f"{statistics.fmean(found['seconds']):.2f}")
+            row = name, title, recipe_name, *cells, epochs, f"{statistics.fmean(found['seconds']):.2f}"
+            print(*row, sep=" | ", file=sys.stderr, flush=True)
+            shown.add_row(*row)
     Console(width=140).print(shown)
 
 

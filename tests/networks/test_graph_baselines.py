@@ -47,6 +47,12 @@ def test_arma_averages_its_stacks() -> None:
     assert torch.allclose(network(X, EDGES), expected, atol=1e-6)
 
 
+def test_arma_is_made_of_torch_geometric_layers() -> None:
+    network = ARMA(6, 3, hidden=4, stacks=3, iterations=3).eval()
+    hidden = torch.nn.functional.elu(network.first(X, EDGES))
+    assert torch.allclose(network(X, EDGES), network.second(hidden, EDGES), atol=1e-6)
+
+
 @pytest.mark.parametrize("baseline", [SGC, APPNP, ARMA])
 def test_features_may_be_sparse(baseline: type[torch.nn.Module]) -> None:
     network, x = baseline(6, 3), X * (X > 0)
