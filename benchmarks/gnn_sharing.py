@@ -12,7 +12,8 @@ From scratch: the recipe ``graph``, the mean of three seeds. Shared: a few epoch
 
 A bank is frozen while it scores, so that the order does not matter, and all three see the same seeds: an architecture
 that finds no layer in the bank scores there what it scores without. Intervals are 95 % percentile bootstraps over
-architectures. No architecture is left out for its size; those that fail are counted, and left out of correlations.
+architectures. None takes more than 0.25 GiB to train, as nine in ten of the space; those that fail are counted, and
+left out of correlations.
 
 OUT keeps every score as it comes; the next call goes on from there. Two processes with a thread each; hours in full.
 """
@@ -40,11 +41,12 @@ from rich.table import Table
 from scipy.stats import ConstantInputWarning, kendalltau, spearmanr
 
 from nasbench.core.architecture import Architecture
-from nasbench.core.errors import Diverged
+from nasbench.core.errors import Diverged, TooLarge
 from nasbench.core.evaluation import Proposal
 from nasbench.core.problem import SearchTask
 from nasbench.core.seeding import generator
 from nasbench.datasets.load import load_task
+from nasbench.evaluators.graph_memory import networks_that_fit
 from nasbench.evaluators.graph_recipe import GRAPH_RECIPES
 from nasbench.evaluators.shared_gnn import SharedGnnConfig, SharedGnnEvaluator
 from nasbench.evaluators.train_graphs import GraphTrainConfig, GraphTrainEvaluator
@@ -54,7 +56,7 @@ BANKS = ("off", "random", "near")
 SEEDS = (0, 1, 2)
 RESAMPLES = 1000
 CONSOLE = Console(width=170)
-SPACE = Gnn()
+SPACE, RECIPE = Gnn(), GRAPH_RECIPES["graph"].model_copy(update={"memory_gib": 0.25})
 
 Score = dict[str, Any]
 """``score`` (percent), ``seconds`` and, with shared weights, ``found`` layers in the bank; or an ``error``."""
@@ -63,16 +65,23 @@ Floats = npt.NDArray[np.float64]
 
 # -- architectures -----------------------------------------------------------------------------------------------------
 def distinct(draw: Callable[[int], Architecture], count: int, without: Iterable[Architecture]) -> list[Architecture]:
-    """Return the first architectures drawn that are distinct, and none of some others."""
+    """Return the first architectures drawn that are distinct, not too large, and none of some others."""
     found: list[Architecture] = []
     taken, number = {SPACE.canonical(one) for one in without}, 0
     while len(found) < count:
         architecture = SPACE.canonical(draw(number))
         number += 1
-        if architecture not in taken:
+        if architecture not in taken and fits(architecture):
             taken.add(architecture)
             found.append(architecture)
     return found
+
+
+def fits(architecture: Architecture) -> bool:
+    try:
+        return networks_that_fit(SPACE, architecture, task_once(), RECIPE.memory_gib) > 0
+    except TooLarge:
+        return False
 
 
 def scored_architectures(count: int) -> list[Architecture]:
@@ -115,7 +124,7 @@ def task_once() -> SearchTask:
 @cache
 def trainer(epochs: int | None) -> GraphTrainEvaluator:
     """Return what trains by the recipe, or for fewer epochs; the same one in a process, as in a search."""
-    return GraphTrainEvaluator(SPACE, task_once(), GRAPH_RECIPES["graph"], GraphTrainConfig(epochs=epochs))
+    return GraphTrainEvaluator(SPACE, task_once(), RECIPE, GraphTrainConfig(epochs=epochs))
 
 
 def from_scratch(spec: str, seed: int, epochs: int | None) -> Score:
@@ -127,7 +136,7 @@ def with_bank(bank: str, epochs: int, count: int, architectures: int) -> dict[st
     """Fill a bank, freeze it, and score all architectures with it."""
     scored, task = scored_architectures(architectures), task_once()
     config = SharedGnnConfig(epochs=epochs, bank=bank != "off")
-    evaluator = SharedGnnEvaluator(SPACE, task, GRAPH_RECIPES["graph"], config)
+    evaluator = SharedGnnEvaluator(SPACE, task, RECIPE, config)
     for number, architecture in enumerate(stream(bank, count, scored) if bank != "off" else []):
         try:
             evaluator.absorb([evaluator.evaluate(Proposal(architecture), id=number, seed=100_000 + number)])
@@ -262,12 +271,11 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, nargs="+", default=[1, 5, 20, 50], help="with shared weights")
     parser.add_argument("--scratch-epochs", type=int, help="fewer epochs from scratch than the recipe has, to try this")
     arguments = parser.parse_args()
-    recipe = GRAPH_RECIPES["graph"]
     settings = {
         "bank": arguments.bank,
         "architectures": arguments.architectures,
-        "epochs from scratch": arguments.scratch_epochs or recipe.epochs,
-        "recipe": recipe.fingerprint(),
+        "epochs from scratch": arguments.scratch_epochs or RECIPE.epochs,
+        "recipe": RECIPE.fingerprint(),
         "data": task_once().fingerprint,
     }
     kept, short = opened(arguments.out, settings), tuple(arguments.epochs)
