@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -81,8 +80,7 @@ class Bare(Silent):
 
 
 @pytest.fixture
-def parts(cli, monkeypatch):
-    monkeypatch.delitem(sys.modules, "own_parts", raising=False)
+def parts(cli):
     Path("own_parts.py").write_text(PARTS)
     return cli
 
