@@ -104,7 +104,7 @@ def test_every_space_keeps_the_contract(name: str, settings: dict[str, Any], siz
 @pytest.mark.parametrize("space", SPACES)
 @pytest.mark.parametrize("name", [name for name in STRATEGIES if not trains_supernet(name)])
 def test_every_strategy_keeps_the_contract_on_every_space(name: str, space: str) -> None:
-    evaluations = 16 if name == "optuna" else 45  # its own tests take it further, on few spaces: it is slow
+    evaluations = 16 if name == "optuna" else 30  # its own tests take it further, on few spaces: it is slow
     check_strategy(
         resolve("strategy", name, STRATEGIES), space=resolve("space", space, SPACES)(), evaluations=evaluations
     )
