@@ -1,7 +1,7 @@
 """How fast networks on graphs train, at what memory and accuracy: ours, and the loops of torch-geometric's examples.
 
     NASBENCH_DATA=FOLDER python -m benchmarks.gnn_speed [gcn] [gat] [--rounds N] [--epochs N]
-    NASBENCH_DATA=FOLDER python -m benchmarks.gnn_speed --accuracy [SEEDS] [--plain-seeds N]
+    NASBENCH_DATA=FOLDER python -m benchmarks.gnn_speed --accuracy OUT.json [--seeds N] [--plain-seeds N]
 
 GCN and GAT on Cora's public split, by the recipes of their papers, for 200 epochs. The first form takes about ten
 minutes on two cores: every way of training stands in fresh processes of its own, and all take turns, so that slow
@@ -12,13 +12,15 @@ trained, less what it held before: the libraries, and the data in the form that 
 
 The second form compares test accuracies: two one-sided t-tests (Welch's, for unequal variances) of whether the means
 differ by less than a margin, and the 90 % interval of the difference, which lies within the margin exactly if their p
-is below .05 (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 1987). No run is left out.
+is below .05 (Schuirmann, Journal of Pharmacokinetics and Biopharmaceutics 1987). No run is left out. OUT.json keeps
+every score as it comes; the next call goes on from there.
 """
 
 from __future__ import annotations
 
 import argparse
 import gc
+import json
 import multiprocessing
 import os
 import resource
@@ -26,7 +28,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -94,7 +96,7 @@ class WholeGraph(Parts):
             assert isinstance(data, Nodes)
             everything = Nodes(data.graph, torch.arange(data.graph.nodes), torch.zeros(data.graph.nodes).long())
             part = part_of(everything, layers)
-            self._found[key] = data, GraphPart(part.features, part.blocks, data.labels, index=data.index)
+            self._found[key] = data, GraphPart(part.features, part.blocks, index=data.index)
         return self._found[key][1]
 
 
@@ -241,18 +243,33 @@ def test_accuracies(network: str, way: str, seeds: Sequence[int], epochs: int) -
     return [score for group in groups for score in trainer.train(group)()]
 
 
-def show_accuracy(networks: Sequence[str], count: int, plain: int, epochs: int) -> None:
-    """Train in two processes, and print how far ways differ in accuracy. Every way has seeds of its own."""
-    found: dict[tuple[str, str], list[Future[list[float]]]] = {}
+def accuracies(
+    out: Path, networks: Sequence[str], count: int, plain: int, epochs: int
+) -> dict[tuple[str, str], list[float]]:
+    """Train in two processes what the file does not hold yet. Every way has seeds of its own."""
+    kept: dict[str, list[float]] = json.loads(out.read_text()) if out.exists() else {}
+    keys: dict[tuple[str, str], list[str]] = {}
+    jobs: dict[Future[list[float]], str] = {}
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(2, mp_context=context) as pool:
         for network in networks:
-            for number, way in enumerate(WAYS):
+            for number, (way, how) in enumerate(WAYS.items()):
                 seeds = range(10_000 * number, 10_000 * number + (plain if way == PLAIN else count))
-                step = 1 if way == PLAIN else STACKED
-                parts = [seeds[start : start + step] for start in range(0, len(seeds), step)]
-                found[network, way] = [pool.submit(test_accuracies, network, way, part, epochs) for part in parts]
-        results = {key: [score for one in futures for score in one.result()] for key, futures in found.items()}
+                parts = [seeds[start : start + how.stacked] for start in range(0, len(seeds), how.stacked)]
+                keys[network, way] = [f"{network}, {way}, {epochs} epochs, seeds {p.start} to {p[-1]}" for p in parts]
+                for key, part in zip(keys[network, way], parts, strict=True):
+                    if key not in kept:
+                        jobs[pool.submit(test_accuracies, network, way, part, epochs)] = key
+        for job in as_completed(jobs):
+            kept[jobs[job]] = job.result()
+            part_written = out.with_suffix(".part")
+            part_written.write_text(json.dumps(kept, indent=1))
+            part_written.replace(out)
+    return {way: [score for key in parts for score in kept[key]] for way, parts in keys.items()}
+
+
+def show_accuracy(results: dict[tuple[str, str], list[float]], epochs: int) -> None:
+    """Print how far ways differ in accuracy."""
     table = Table(title=f"test accuracy on Cora at the epoch of the best validation, {epochs} epochs; margin {MARGIN}")
     columns = "network", "way", "seeds", "mean ± sd", "less sparse input", "p, equal", "less plain", "p, equal"
     for column in columns:
@@ -287,18 +304,20 @@ def main() -> None:
     parser.add_argument("networks", nargs="*", default=[], metavar="NETWORK", help=f"of {', '.join(RECIPES)}")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--epochs", type=int, default=200)
-    parser.add_argument("--accuracy", type=int, nargs="?", const=30, metavar="SEEDS")
-    parser.add_argument("--plain-seeds", type=int, default=6, help="seeds of the slow loop")
+    parser.add_argument("--accuracy", type=Path, metavar="OUT.json", help="compare accuracies, and keep them here")
+    parser.add_argument("--seeds", type=int, default=30)
+    parser.add_argument("--plain-seeds", type=int, default=30, help="seeds of the slow loop")
     arguments = parser.parse_args()
     networks = arguments.networks or list(RECIPES)
     if unknown := set(networks) - set(RECIPES):
         parser.error(f"unknown network {', '.join(sorted(unknown))}; allowed: {', '.join(RECIPES)}")
-    if arguments.accuracy is not None and min(arguments.accuracy, arguments.plain_seeds) < 2:
+    if arguments.accuracy is not None and min(arguments.seeds, arguments.plain_seeds) < 2:
         parser.error("a comparison needs two seeds of each")
     os.environ["OMP_WAIT_POLICY"] = "passive"  # threads that wait sleep: spinning ones disturb the others
     CONSOLE.print(f"torch {torch.__version__}, {os.cpu_count()} cores")
     if arguments.accuracy is not None:
-        show_accuracy(networks, arguments.accuracy, arguments.plain_seeds, arguments.epochs)
+        counts = arguments.seeds, arguments.plain_seeds
+        show_accuracy(accuracies(arguments.accuracy, networks, *counts, arguments.epochs), arguments.epochs)
         return
     for network in networks:
         show_speed(network, arguments.rounds, arguments.epochs)
