@@ -36,11 +36,12 @@ from nasbench.core.architecture import Architecture
 from nasbench.core.errors import Diverged, TooLarge
 from nasbench.core.ledger import Ledger
 from nasbench.core.loop import search
-from nasbench.core.problem import Budget, Problem, Task
+from nasbench.core.problem import Budget, Problem, SearchTask, Task
 from nasbench.core.run_directory import read_json
 from nasbench.core.seeding import generator
 from nasbench.core.state import write_json
 from nasbench.datasets.load import load_task
+from nasbench.evaluators.graph_memory import networks_that_fit
 from nasbench.evaluators.graph_recipe import GRAPH_RECIPES
 from nasbench.evaluators.graph_stack import Parts
 from nasbench.evaluators.graph_training import accuracy, build_and_train
@@ -98,11 +99,11 @@ def baseline_part(job: Job) -> dict[str, Any]:
     tested: list[float] = []
     while len(tested) < BASELINE_CHUNK:
         architecture = SPACE.sample(rng)
+        if not fits(architecture, task.search):
+            continue
         try:
             ((network, _),) = build_and_train(SPACE, architecture, task.search, RECIPE, [len(tested)], parts=parts)
             tested.append(accuracy(network, task.test, parts=parts))
-        except TooLarge:
-            continue
         except Diverged:
             tested.append(100.0 / task.search.classes)
     return {"test": tested}
@@ -131,6 +132,14 @@ def one_search(job: Job) -> dict[str, Any]:
         "failed": len(ledger.evaluations) - len(done),
         "seconds": ledger.seconds,
     }
+
+
+def fits(architecture: Architecture, task: SearchTask) -> bool:
+    """Whether an architecture may be trained within the recipe's memory."""
+    try:
+        return networks_that_fit(SPACE, architecture, task, RECIPE.memory_gib) > 0
+    except TooLarge:
+        return False
 
 
 def best_of(scored: dict[Architecture, float]) -> list[Architecture]:

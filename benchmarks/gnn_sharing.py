@@ -40,23 +40,20 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import ConstantInputWarning, kendalltau, spearmanr
 
+from benchmarks.gnn_search import RECIPE, SPACE, fits
 from nasbench.core.architecture import Architecture
-from nasbench.core.errors import Diverged, TooLarge
+from nasbench.core.errors import Diverged
 from nasbench.core.evaluation import Proposal
 from nasbench.core.problem import SearchTask
 from nasbench.core.seeding import generator
 from nasbench.datasets.load import load_task
-from nasbench.evaluators.graph_memory import networks_that_fit
-from nasbench.evaluators.graph_recipe import GRAPH_RECIPES
 from nasbench.evaluators.shared_gnn import SharedGnnConfig, SharedGnnEvaluator
 from nasbench.evaluators.train_graphs import GraphTrainConfig, GraphTrainEvaluator
-from nasbench.search_spaces.gnn import Gnn
 
 BANKS = ("off", "random", "near")
 SEEDS = (0, 1, 2)
 RESAMPLES = 1000
 CONSOLE = Console(width=170)
-SPACE, RECIPE = Gnn(), GRAPH_RECIPES["graph"].model_copy(update={"memory_gib": 0.25})
 
 Score = dict[str, Any]
 """``score`` (percent), ``seconds`` and, with shared weights, ``found`` layers in the bank; or an ``error``."""
@@ -71,17 +68,10 @@ def distinct(draw: Callable[[int], Architecture], count: int, without: Iterable[
     while len(found) < count:
         architecture = SPACE.canonical(draw(number))
         number += 1
-        if architecture not in taken and fits(architecture):
+        if architecture not in taken and fits(architecture, task_once()):
             taken.add(architecture)
             found.append(architecture)
     return found
-
-
-def fits(architecture: Architecture) -> bool:
-    try:
-        return networks_that_fit(SPACE, architecture, task_once(), RECIPE.memory_gib) > 0
-    except TooLarge:
-        return False
 
 
 def scored_architectures(count: int) -> list[Architecture]:

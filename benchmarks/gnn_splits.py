@@ -1,0 +1,114 @@
+"""Whether graph networks that were found on the public split are better than others on random splits, too.
+
+    NASBENCH_DATA=FOLDER python -m benchmarks.gnn_splits OUT [--splits N]
+
+OUT is the folder of `benchmarks.gnn_search`, whose finished searches of the public split are read. What each found is
+trained once on each of N random class-balanced splits (10), by the same recipe for 200 epochs, and tested at the epoch
+of the best validation accuracy; beside it GCN, GAT and three random architectures a split. Nothing is searched here.
+Differences are paired by split, with 95 % t-intervals over splits. The nodes by which a network was chosen are spread
+over training, validation and test nodes of these splits. OUT/splits.json keeps every score. Two processes of a thread.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+import torch
+import typer
+from rich.console import Console
+from rich.table import Table
+from scipy.stats import ttest_rel
+
+from benchmarks.gnn_search import METHODS, RECIPE, SPACE, fits, task_of
+from nasbench.core.errors import Diverged
+from nasbench.core.run_directory import read_json
+from nasbench.core.seeding import generator
+from nasbench.core.state import write_json
+from nasbench.evaluators.graph_stack import Parts
+from nasbench.evaluators.graph_training import accuracy, build_and_train
+
+RANDOM = "random architectures"
+HAND_MADE = ("gcn", "gat")
+RANDOM_COUNT = 3  # on each split
+Scores = dict[str, float]
+"""Test accuracy in percent by data set, split and text of the architecture."""
+
+
+def drawn(dataset: str, split: int) -> list[str]:
+    """Return the random architectures of a split."""
+    rng, task = generator(split, f"random architectures on {dataset}"), task_of(dataset, split).search
+    found: list[str] = []
+    while len(found) < RANDOM_COUNT:
+        architecture = SPACE.sample(rng)
+        if fits(architecture, task):
+            found.append(SPACE.format(architecture))
+    return found
+
+
+def trained(dataset: str, split: int, text: str) -> float:
+    """Train an architecture once and return its test accuracy; that of chance if the training diverges."""
+    torch.set_num_threads(1)
+    task, parts = task_of(dataset, split), Parts()
+    try:
+        ((network, _),) = build_and_train(SPACE, SPACE.parse(text), task.search, RECIPE, [split], parts=parts)
+    except Diverged:
+        return 100.0 / task.search.classes
+    return accuracy(network, task.test, parts=parts)
+
+
+def contestants(out: Path, dataset: str, split: int) -> dict[str, list[str]]:
+    """Return the architectures that stand for each name on a split."""
+    found: dict[str, list[str]] = {RANDOM: drawn(dataset, split)}
+    found |= {name: [SPACE.format(SPACE.named(name))] for name in HAND_MADE}
+    for method in METHODS:
+        results = sorted((out / dataset / "public" / method).glob("*/result.json"))
+        found |= {method: [read_json(result)["architecture"] for result in results]} if results else {}
+    return found
+
+
+def show(out: Path, datasets: list[str], splits: int, scores: Scores) -> None:
+    table = Table(title=f"test accuracy on {splits} random class-balanced splits, one training each")
+    for column in ("data", "network", "mean ± between splits", "less random architectures", "less GAT"):
+        table.add_column(column)
+    for dataset in datasets:
+        means: dict[str, list[float]] = defaultdict(list)
+        for split in range(splits):
+            for name, texts in contestants(out, dataset, split).items():
+                means[name].append(statistics.fmean(scores[f"{dataset} {split} {text}"] for text in texts))
+        for name, values in means.items():
+            cells = ["" if name == other else difference(values, means[other]) for other in (RANDOM, "gat")]
+            table.add_row(dataset, name, f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}", *cells)
+    Console(width=140).print(table)
+
+
+def difference(values: list[float], others: list[float]) -> str:
+    low, high = ttest_rel(values, others).confidence_interval(0.95)
+    return f"{np.mean(values) - np.mean(others):+.2f} ({low:+.2f} to {high:+.2f})"
+
+
+def main(out: Path, splits: int = typer.Option(10, min=2), datasets: str = "cora,citeseer") -> None:
+    """Train what is not there yet, then print the table."""
+    names, kept = datasets.split(","), out / "splits.json"
+    scores: Scores = json.loads(kept.read_text()) if kept.exists() else {}
+    with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
+        jobs = {}
+        for split in range(splits):
+            for dataset in names:
+                for text in {text for texts in contestants(out, dataset, split).values() for text in texts}:
+                    if f"{dataset} {split} {text}" not in scores:
+                        jobs[pool.submit(trained, dataset, split, text)] = f"{dataset} {split} {text}"
+        for job in as_completed(jobs):
+            scores[jobs[job]] = job.result()
+            write_json(kept, scores)
+    show(out, names, splits, scores)
+
+
+if __name__ == "__main__":
+    typer.run(main)
