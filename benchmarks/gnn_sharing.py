@@ -21,7 +21,6 @@ OUT keeps every score as it comes; the next call goes on from there. Two process
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import resource
@@ -45,7 +44,9 @@ from nasbench.core.architecture import Architecture
 from nasbench.core.errors import Diverged
 from nasbench.core.evaluation import Proposal
 from nasbench.core.problem import SearchTask
+from nasbench.core.run_directory import read_json
 from nasbench.core.seeding import generator
+from nasbench.core.state import write_json
 from nasbench.datasets.load import load_task
 from nasbench.evaluators.shared_gnn import SharedGnnConfig, SharedGnnEvaluator
 from nasbench.evaluators.train_graphs import GraphTrainConfig, GraphTrainEvaluator
@@ -145,16 +146,10 @@ def opened(out: Path, settings: dict[str, Any]) -> dict[str, Any]:
     """Return the scores in a file, none if there is no such file. Ends the program if they are of other settings."""
     if not out.exists():
         return {"settings": settings, "scratch": {}, "shared": {}}
-    kept: dict[str, Any] = json.loads(out.read_text())
+    kept = read_json(out)
     if kept["settings"] != settings:
         raise SystemExit(f"{out} has scores of other settings: {kept['settings']}, not {settings}.")
     return kept
-
-
-def write(out: Path, kept: dict[str, Any]) -> None:
-    part = out.with_suffix(".part")
-    part.write_text(json.dumps(kept, indent=1))
-    part.replace(out)
 
 
 def fill(out: Path, kept: dict[str, Any], short: tuple[int, ...], counts: tuple[int, int], epochs: int | None) -> None:
@@ -177,7 +172,7 @@ def fill(out: Path, kept: dict[str, Any], short: tuple[int, ...], counts: tuple[
         for number, job in enumerate(as_completed(jobs), start=1):
             place, key = jobs[job]
             place[key] = job.result()
-            write(out, kept)
+            write_json(out, kept)
             if number % 20 == 0 or number == len(jobs):
                 CONSOLE.print(f"{number} of {len(jobs)} done")
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import argparse
 import gc
-import json
 import multiprocessing
 import os
 import resource
@@ -40,6 +39,8 @@ from rich.table import Table
 
 from benchmarks import textbook_gnn
 from nasbench.core.problem import SearchTask, Task
+from nasbench.core.run_directory import read_json
+from nasbench.core.state import write_json
 from nasbench.datasets.graphs import Graph, Graphs, Nodes, tidy_edges
 from nasbench.datasets.load import load_task
 from nasbench.evaluators.graph_parts import GraphPart, part_of
@@ -247,7 +248,7 @@ def accuracies(
     out: Path, networks: Sequence[str], count: int, plain: int, epochs: int
 ) -> dict[tuple[str, str], list[float]]:
     """Train in two processes what the file does not hold yet. Every way has seeds of its own."""
-    kept: dict[str, list[float]] = json.loads(out.read_text()) if out.exists() else {}
+    kept: dict[str, list[float]] = read_json(out) if out.exists() else {}
     keys: dict[tuple[str, str], list[str]] = {}
     jobs: dict[Future[list[float]], str] = {}
     context = multiprocessing.get_context("spawn")
@@ -262,9 +263,7 @@ def accuracies(
                         jobs[pool.submit(test_accuracies, network, way, part, epochs)] = key
         for job in as_completed(jobs):
             kept[jobs[job]] = job.result()
-            part_written = out.with_suffix(".part")
-            part_written.write_text(json.dumps(kept, indent=1))
-            part_written.replace(out)
+            write_json(out, kept)
     return {way: [score for key in parts for score in kept[key]] for way, parts in keys.items()}
 
 

@@ -11,7 +11,6 @@ over training, validation and test nodes of these splits. OUT/splits.json keeps 
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 from collections import defaultdict
@@ -26,46 +25,31 @@ from rich.console import Console
 from rich.table import Table
 from scipy.stats import ttest_rel
 
-from benchmarks.gnn_search import METHODS, RECIPE, SPACE, fits, task_of
-from nasbench.core.errors import Diverged
+from benchmarks.gnn_search import METHODS, SPACE, random_that_fits, task_of, trained_and_tested
 from nasbench.core.run_directory import read_json
 from nasbench.core.seeding import generator
 from nasbench.core.state import write_json
 from nasbench.evaluators.graph_stack import Parts
-from nasbench.evaluators.graph_training import accuracy, build_and_train
 
 RANDOM = "random architectures"
 HAND_MADE = ("gcn", "gat")
 RANDOM_COUNT = 3  # on each split
+PARTS = Parts()
 Scores = dict[str, float]
 """Test accuracy in percent by data set, split and text of the architecture."""
-
-
-def drawn(dataset: str, split: int) -> list[str]:
-    """Return the random architectures of a split."""
-    rng, task = generator(split, f"random architectures on {dataset}"), task_of(dataset, split).search
-    found: list[str] = []
-    while len(found) < RANDOM_COUNT:
-        architecture = SPACE.sample(rng)
-        if fits(architecture, task):
-            found.append(SPACE.format(architecture))
-    return found
+Fields = dict[tuple[str, int], dict[str, list[str]]]
+"""By data set and split: the texts of the architectures that stand for each name."""
 
 
 def trained(dataset: str, split: int, text: str) -> float:
-    """Train an architecture once and return its test accuracy; that of chance if the training diverges."""
     torch.set_num_threads(1)
-    task, parts = task_of(dataset, split), Parts()
-    try:
-        ((network, _),) = build_and_train(SPACE, SPACE.parse(text), task.search, RECIPE, [split], parts=parts)
-    except Diverged:
-        return 100.0 / task.search.classes
-    return accuracy(network, task.test, parts=parts)
+    return trained_and_tested(SPACE.parse(text), task_of(dataset, split), split, PARTS)
 
 
 def contestants(out: Path, dataset: str, split: int) -> dict[str, list[str]]:
     """Return the architectures that stand for each name on a split."""
-    found: dict[str, list[str]] = {RANDOM: drawn(dataset, split)}
+    rng, task = generator(split, f"random architectures on {dataset}"), task_of(dataset, split).search
+    found = {RANDOM: [SPACE.format(random_that_fits(rng, task)) for _ in range(RANDOM_COUNT)]}
     found |= {name: [SPACE.format(SPACE.named(name))] for name in HAND_MADE}
     for method in METHODS:
         results = sorted((out / dataset / "public" / method).glob("*/result.json"))
@@ -73,14 +57,14 @@ def contestants(out: Path, dataset: str, split: int) -> dict[str, list[str]]:
     return found
 
 
-def show(out: Path, datasets: list[str], splits: int, scores: Scores) -> None:
+def show(fields: Fields, splits: int, scores: Scores) -> None:
     table = Table(title=f"test accuracy on {splits} random class-balanced splits, one training each")
     for column in ("data", "network", "mean ± between splits", "less random architectures", "less GAT"):
         table.add_column(column)
-    for dataset in datasets:
+    for dataset in dict.fromkeys(dataset for dataset, _ in fields):
         means: dict[str, list[float]] = defaultdict(list)
         for split in range(splits):
-            for name, texts in contestants(out, dataset, split).items():
+            for name, texts in fields[dataset, split].items():
                 means[name].append(statistics.fmean(scores[f"{dataset} {split} {text}"] for text in texts))
         for name, values in means.items():
             cells = ["" if name == other else difference(values, means[other]) for other in (RANDOM, "gat")]
@@ -95,19 +79,19 @@ def difference(values: list[float], others: list[float]) -> str:
 
 def main(out: Path, splits: int = typer.Option(10, min=2), datasets: str = "cora,citeseer") -> None:
     """Train what is not there yet, then print the table."""
-    names, kept = datasets.split(","), out / "splits.json"
-    scores: Scores = json.loads(kept.read_text()) if kept.exists() else {}
+    kept = out / "splits.json"
+    scores: Scores = read_json(kept) if kept.exists() else {}
+    fields = {(name, split): contestants(out, name, split) for split in range(splits) for name in datasets.split(",")}
     with ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool:
         jobs = {}
-        for split in range(splits):
-            for dataset in names:
-                for text in {text for texts in contestants(out, dataset, split).values() for text in texts}:
-                    if f"{dataset} {split} {text}" not in scores:
-                        jobs[pool.submit(trained, dataset, split, text)] = f"{dataset} {split} {text}"
+        for (dataset, split), field in fields.items():
+            for text in {text for texts in field.values() for text in texts}:
+                if f"{dataset} {split} {text}" not in scores:
+                    jobs[pool.submit(trained, dataset, split, text)] = f"{dataset} {split} {text}"
         for job in as_completed(jobs):
             scores[jobs[job]] = job.result()
             write_json(kept, scores)
-    show(out, names, splits, scores)
+    show(fields, splits, scores)
 
 
 if __name__ == "__main__":
