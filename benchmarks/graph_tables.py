@@ -18,6 +18,7 @@ from nasbench.core.ledger import Ledger
 from nasbench.core.loop import search
 from nasbench.core.problem import Budget, Problem
 from nasbench.core.seeding import generator
+from nasbench.core.strategy import Strategy
 from nasbench.evaluators.table import TableEvaluator
 from nasbench.protocol.random_search import RandomSearch as ExactRandomSearch
 from nasbench.search_spaces.nasbench_graph import PUBLISHED, NasBenchGraph, NasBenchGraphProteins
@@ -25,11 +26,11 @@ from nasbench.strategies.evolution import Evolution
 from nasbench.strategies.local_search import LocalSearch
 from nasbench.strategies.random import RandomSearch
 from nasbench.tables.held_out import held_out_scores
-from nasbench.tables.nasbench_graph import networks
+from nasbench.tables.nasbench_graph import GraphTable, networks
 from nasbench.tables.table import load_table
 
 EVALUATIONS = 400
-METHODS = {"random": RandomSearch, "evolution": Evolution, "local-search": LocalSearch}
+METHODS: dict[str, type[Strategy]] = {"random": RandomSearch, "evolution": Evolution, "local-search": LocalSearch}
 
 
 def main(seeds: int) -> None:
@@ -39,6 +40,7 @@ def main(seeds: int) -> None:
     for dataset, facts in PUBLISHED.items():
         space = NasBenchGraphProteins() if dataset == "proteins" else NasBenchGraph()
         table = load_table(space.name, dataset)
+        assert isinstance(table, GraphTable)
         keys = networks(type(space))[0]
         counted = [
             space.count_parameters(space.parse(f"{key:05d}"), facts.features, facts.outputs, facts.size) for key in keys

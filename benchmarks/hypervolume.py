@@ -24,6 +24,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import optuna
@@ -73,7 +74,7 @@ class Timed:
     def __init__(self, evaluator: TableEvaluator) -> None:
         self.inner, self.seconds = evaluator, 0.0
         self.source, self.sources, self.version = evaluator.source, evaluator.sources, evaluator.version
-        self.measures = evaluator.measures
+        self.measures, self.fingerprint = evaluator.measures, evaluator.fingerprint
 
     def evaluate(self, proposal: Proposal, *, id: int, seed: int) -> Evaluation:
         started = time.process_time()
@@ -135,16 +136,21 @@ def counted(found: Found, repeats_free: bool) -> int:
     return len(dict(found)) if repeats_free and len(found) >= max(BUDGETS) else len(found)
 
 
+def optuna_choices(space: DecisionSpace) -> dict[str, optuna.distributions.BaseDistribution]:
+    """Return every decision of a space as a categorical one of Optuna's."""
+    values: dict[str, Any] = {choice.name: choice.values for choice in space.decisions}
+    return {name: optuna.distributions.CategoricalDistribution(allowed) for name, allowed in values.items()}
+
+
 def optuna_nsga2(population: int, *, repeats_free: bool = False) -> Contestant:
     def run(task: Task, seed: int) -> Found:
         sampler = optuna.samplers.NSGAIISampler(population_size=population, seed=seed)
         study = optuna.create_study(directions=["minimize"] * len(task.objectives), sampler=sampler)
-        decisions = task.space.decisions
-        choices = {c.name: optuna.distributions.CategoricalDistribution(c.values) for c in decisions}
+        choices = optuna_choices(task.space)
         found: Found = []
         while counted(found, repeats_free) < max(BUDGETS) and len(found) < MOST_TRIALS:
             trial = study.ask(choices)
-            architecture = Architecture(task.space.name, tuple(trial.params[c.name] for c in decisions))
+            architecture = Architecture(task.space.name, tuple(trial.params[name] for name in choices))
             found.append((architecture, task.scored(architecture)))
             study.tell(trial, found[-1][1])
         return list(dict(found).items()) if repeats_free else found
@@ -275,13 +281,13 @@ def show_differences(console: Console, all_outcomes: dict[str, dict[str, Outcome
         }
         means = {who: np.mean([scores[who] for scores in by_task.values()], axis=0) for who in CONTESTANTS}
         shown = RichTable(title=f"ours less the best variant of a peer at each budget; reference point the {name}")
-        for column in ("task", "peer", *map(str, BUDGETS)):
-            shown.add_column(column)
+        for heading in ("task", "peer", *map(str, BUDGETS)):
+            shown.add_column(heading)
         for task, scores in {**by_task, "mean of all tasks": means}.items():
             for peer, variants in PEERS.items():
                 cells = []
                 for column in range(len(BUDGETS)):
-                    best = max(variants, key=lambda who, at=column: scores[who][:, at].mean())
+                    best = max(variants, key=lambda who: float(scores[who][:, column].mean()))
                     ours, theirs = scores[OUR_NAME][:, column], scores[best][:, column]
                     low, high = ttest_ind(ours, theirs, equal_var=False).confidence_interval(0.95)
                     cells.append(f"{ours.mean() - theirs.mean():+.2f} [{low:+.2f}, {high:+.2f}]")

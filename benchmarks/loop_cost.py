@@ -22,7 +22,7 @@ import optuna
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from benchmarks.hypervolume import BUDGETS, nasbench201_task, optuna_nsga2, pymoo_nsga2
+from benchmarks.hypervolume import BUDGETS, nasbench201_task, optuna_choices, optuna_nsga2, pymoo_nsga2
 from nasbench.core.architecture import Architecture
 from nasbench.core.ledger import Ledger
 from nasbench.core.loop import search
@@ -30,6 +30,7 @@ from nasbench.core.objectives import parse_objectives
 from nasbench.core.problem import Budget, Objective, Problem
 from nasbench.core.seeding import generator
 from nasbench.core.strategy import Strategy, StrategyConfig
+from nasbench.search_spaces.nasbench201 import NasBench201
 from nasbench.strategies.bananas import Bananas
 from nasbench.strategies.evolution import Evolution
 from nasbench.strategies.local_search import LocalSearch
@@ -72,7 +73,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     task = nasbench201_task(DEVICE)
     space, evaluator = task.space, task.evaluator.inner
-    for cell in space.all():
+    for cell in NasBench201.all():
         task.scored(cell)
     folder = Path(tempfile.mkdtemp())
 
@@ -87,13 +88,13 @@ def main() -> None:
 
         return run
 
-    def theirs(sampler: type[optuna.samplers.BaseSampler]) -> Callable[[int], object]:
+    def theirs(sampler: Callable[..., optuna.samplers.BaseSampler]) -> Callable[[int], object]:
         def run(round: int) -> None:
             study = optuna.create_study(direction="minimize", sampler=sampler(seed=round))
-            choices = {c.name: optuna.distributions.CategoricalDistribution(c.values) for c in space.decisions}
+            choices = optuna_choices(space)
             for _ in range(EVALUATIONS):
                 trial = study.ask(choices)
-                architecture = Architecture(space.name, tuple(trial.params[c.name] for c in space.decisions))
+                architecture = Architecture(space.name, tuple(trial.params[name] for name in choices))
                 study.tell(trial, task.scored(architecture)[0])
 
         return run

@@ -19,6 +19,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from nasbench.core.architecture import Value
 from nasbench.core.ledger import Ledger
 from nasbench.core.loop import search
 from nasbench.core.problem import Budget, Problem
@@ -63,7 +64,7 @@ REFERENCES = {
 PROTOCOLS = (("cifar10", "cifar10"), ("cifar10", "cifar100"), ("cifar100", "cifar100"))
 
 
-def found(evaluator: TableEvaluator, space: NasBench201, method: str, runs: int) -> list[tuple]:
+def found(evaluator: TableEvaluator, space: NasBench201, method: str, runs: int) -> list[tuple[Value, ...]]:
     """Return the spec of the cell that each run recommends."""
     strategy, config = METHODS[method]
     specs = []

@@ -18,6 +18,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table as RichTable
 
+from nasbench.core.architecture import Architecture
 from nasbench.core.ledger import Ledger
 from nasbench.core.loop import search
 from nasbench.core.problem import Budget, Problem
@@ -58,7 +59,9 @@ REFERENCE = {
 REFERENCE_SEEDS = 200
 
 
-def picks(space: NasBench201, evaluator: TableEvaluator, strategy: type[Strategy], config: StrategyConfig, seed: int):
+def picks(
+    space: NasBench201, evaluator: TableEvaluator, strategy: type[Strategy], config: StrategyConfig, seed: int
+) -> list[Architecture]:
     """Return the recommended cell after each number of `EVALUATIONS`."""
     problem = Problem(space, None, Budget(evaluations=max(EVALUATIONS)), seed)
     ledger = Ledger()

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 from nasbench.core.problem import Task
-from nasbench.datasets.images import Images
+from nasbench.datasets.images import Images, Source
 from nasbench.datasets.load import read_source
 from nasbench.datasets.splits import make_task
 
@@ -32,6 +32,7 @@ def photos8000(root: Path, seed: int) -> Task:
 
 def _task(name: str, root: Path, seed: int, per_class: int) -> Task:
     _, source = read_source("cifar10", root, SIDE)
+    assert isinstance(source, Source)
     fewer = replace(source, training=first_of_each_class(source.training, per_class))
     return make_task(name, fewer, seed=seed, validation=0.5, test=0.2).task
 

@@ -77,12 +77,13 @@ class Measured(NamedTuple):
 
 
 def build(setting: Setting, form: Form) -> nn.Module:
-    space = setting.space
-    if not form.textbook:
-        return space.relax(SearchTask("random", "image", setting.shape, CLASSES, None, None, "random"), setting.size)
+    space, size = setting.space, setting.size
+    task = SearchTask("random", "image", setting.shape, CLASSES, None, None, "random")
     if isinstance(space, Darts):
-        return TextbookDarts(space, setting.shape, CLASSES, setting.size)
-    return TextbookNasBench201(setting.shape[0], CLASSES, setting.size)
+        assert isinstance(size, DartsSize)
+        return TextbookDarts(space, setting.shape, CLASSES, size) if form.textbook else space.relax(task, size)
+    assert isinstance(size, NasBench201Size)
+    return TextbookNasBench201(setting.shape[0], CLASSES, size) if form.textbook else space.relax(task, size)
 
 
 class Search:
@@ -91,7 +92,8 @@ class Search:
     def __init__(self, setting: Setting, form: Form) -> None:
         self.form = form
         layout = torch.channels_last if form.channels_last else torch.contiguous_format
-        self.network = build(setting, form).to(memory_format=layout).train()
+        network = build(setting, form).to(memory_format=layout)  # type: ignore[call-overload]
+        self.network = network.train()
         shapes = {"cell": 6} if isinstance(setting.space, NasBench201) else {"normal": 14, "reduce": 14}
         columns = len(self.network.operations)
         self.alpha = {kind: (1e-3 * torch.randn(rows, columns)).requires_grad_() for kind, rows in shapes.items()}
@@ -141,7 +143,8 @@ def measure(setting: Setting, form: Form, threads: int) -> Measured:
         seconds.append(time.perf_counter() - clock)
         work.append(end - start)
         share.append((middle - start) / (end - start))
-    return Measured(*(statistics.median(values[1:]) for values in (seconds, work, share)), peak_mib() - before)
+    typical, processor, of_alpha = (statistics.median(values[1:]) for values in (seconds, work, share))
+    return Measured(typical, processor, of_alpha, peak_mib() - before)
 
 
 def measure_apart(name: str, form: str, threads: int) -> Measured:

@@ -52,7 +52,8 @@ def below(process: int) -> dict[int, str]:
             lines[int(folder.name)] = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
         except (OSError, ValueError):  # it has ended meanwhile
             continue
-    found, todo = {}, [process]
+    found: dict[int, str] = {}
+    todo = [process]
     while todo:
         parent = todo.pop()
         children = [child for child, its in parents.items() if its == parent and child in lines]

@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-import ray
+from ray.cloudpickle import dumps
 
 from nasbench.distributed.cluster import Workers, cluster
 from nasbench.distributed.tasks import TaskPool
@@ -115,6 +115,10 @@ def driver(connected: Any, cells: int, packed: bool) -> None:
     )
 
 
+def size(item: object) -> int:
+    return len(dumps(item))  # type: ignore[no-untyped-call]
+
+
 def traffic() -> None:
     """Print how large a task and what it returns are, and what is placed in the object store once."""
     options = {"strategies": "random", "evaluator": "table", "seeds": "0:10", "out": "out"}
@@ -128,15 +132,13 @@ def traffic() -> None:
         def put(self, item: Any) -> Any:
             from nasbench.distributed.cluster import Stored
 
-            print(
-                f"once in the object store: {type(item).__name__}, {len(ray.cloudpickle.dumps(item)) / 2**20:.2f} MiB"
-            )
+            print(f"once in the object store: {type(item).__name__}, {size(item) / 2**20:.2f} MiB")
             return Stored("0" * 56)
 
     sizes: Any = Sizes()
     work = module._Driver(plan, config, Place("out"), sizes, Reporter(), True)._work_of(group)
     task = Batch(work, tuple(range(200)), {}, None, True)
-    sent, answered = len(ray.cloudpickle.dumps(task)), len(pickle.dumps(Done(200, 1.0)))
+    sent, answered = size(task), len(pickle.dumps(Done(200, 1.0)))
     print(f"a task of 200 searches: {sent} bytes; its answer: {answered}")
 
 

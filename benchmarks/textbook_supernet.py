@@ -98,7 +98,8 @@ class TextbookDarts(nn.Module):
         older, newer = self.stem(images)
         for kind, cell in zip(self.kinds, self.cells, strict=True):
             older, newer = newer, cell(older, newer, weights[kind])
-        return self.classifier(newer.mean(dim=(2, 3)))
+        logits: Tensor = self.classifier(newer.mean(dim=(2, 3)))
+        return logits
 
     def fast_name(self, name: str) -> str:
         """Return the name that an entry of this network's ``state_dict`` has in that of `Darts.relax`.
@@ -147,7 +148,8 @@ class TextbookNasBench201(nn.Module):
         x = self.stem(images)
         for module in self.body:
             x = module(x, weights["cell"]) if isinstance(module, NasBench201Cell) else module(x)
-        return self.classifier(x)
+        logits: Tensor = self.classifier(x)
+        return logits
 
     def fast_name(self, name: str) -> str:
         """Return the name that an entry of this network's ``state_dict`` has in that of `NasBench201.relax`."""
