@@ -23,9 +23,8 @@ import torch
 import typer
 from rich.console import Console
 from rich.table import Table
-from scipy.stats import ttest_rel
 
-from benchmarks.gnn_search import METHODS, SPACE, random_that_fits, task_of, trained_and_tested
+from benchmarks.gnn_search import METHODS, SPACE, difference, random_that_fits, task_of, trained_and_tested
 from nasbench.core.run_directory import read_json
 from nasbench.core.seeding import generator
 from nasbench.core.state import write_json
@@ -67,14 +66,12 @@ def show(fields: Fields, splits: int, scores: Scores) -> None:
             for name, texts in fields[dataset, split].items():
                 means[name].append(statistics.fmean(scores[f"{dataset} {split} {text}"] for text in texts))
         for name, values in means.items():
-            cells = ["" if name == other else difference(values, means[other]) for other in (RANDOM, "gat")]
+            cells = [
+                "" if name == other else difference(list(zip(values, means[other], strict=True)))
+                for other in (RANDOM, "gat")
+            ]
             table.add_row(dataset, name, f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}", *cells)
     Console(width=140).print(table)
-
-
-def difference(values: list[float], others: list[float]) -> str:
-    low, high = ttest_rel(values, others).confidence_interval(0.95)
-    return f"{np.mean(values) - np.mean(others):+.2f} ({low:+.2f} to {high:+.2f})"
 
 
 def main(out: Path, splits: int = typer.Option(10, min=2), datasets: str = "cora,citeseer") -> None:
