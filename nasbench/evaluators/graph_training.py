@@ -17,6 +17,7 @@ from nasbench.core.architecture import Architecture
 from nasbench.core.errors import Diverged
 from nasbench.core.problem import SearchTask
 from nasbench.core.search_space import SearchSpace
+from nasbench.core.seeding import generator
 from nasbench.datasets.graphs import Graphs, Nodes
 from nasbench.evaluators.building import build_network, seed_of_part, whole_fidelity
 from nasbench.evaluators.graph_memory import networks_that_fit
@@ -186,6 +187,14 @@ def build(
     """Build an architecture's network with the recipe's dropout, and weights drawn from the seed."""
     wanted = {"dropout": recipe.dropout, "attention_dropout": recipe.attention_dropout}
     return build_network(space, architecture, task, wanted, seed)
+
+
+def check_buildable(space: SearchSpace, task: SearchTask, recipe: GraphRecipe) -> None:
+    """Build one network: what keeps all of them from being built, as a package that is not installed, shows at once.
+
+    Raises MissingData or BadInput as the space's ``build`` does.
+    """
+    build(space, space.sample(generator(0, "whether networks can be built")), task, recipe, 0)
 
 
 def adapt(recipe: GraphRecipe, space: SearchSpace, overrides: Mapping[str, float]) -> GraphRecipe:

@@ -17,7 +17,7 @@ from nasbench.core.search_space import SearchSpace
 from nasbench.core.state import digest
 from nasbench.evaluators.graph_recipe import GraphRecipe
 from nasbench.evaluators.graph_stack import Parts, is_stackable
-from nasbench.evaluators.graph_training import GraphTrainingRecord, build_and_train
+from nasbench.evaluators.graph_training import GraphTrainingRecord, build_and_train, check_buildable
 from nasbench.evaluators.training import count_parameters
 
 FORMAT = 1
@@ -67,6 +67,7 @@ class SharedGnnEvaluator:
         self.bank: dict[Key, dict[str, Tensor]] = {}
         self._scores: dict[Key, float] = {}
         self._parts = Parts()
+        check_buildable(space, task, self.recipe)
         self._waiting: dict[int, Trained] = {}  # networks that `absorb` has not seen yet, by evaluation
 
     def evaluate(self, proposal: Proposal, *, id: int, seed: int) -> Evaluation:

@@ -15,7 +15,7 @@ from nasbench.core.state import digest
 from nasbench.evaluators.building import seeds_of_repeats
 from nasbench.evaluators.graph_recipe import GraphRecipe
 from nasbench.evaluators.graph_stack import Parts
-from nasbench.evaluators.graph_training import FIDELITIES, adapt, build_and_train
+from nasbench.evaluators.graph_training import FIDELITIES, adapt, build_and_train, check_buildable
 from nasbench.evaluators.training import count_parameters
 
 FORMAT = 1  # raised when the same recipe and seed would give another score
@@ -53,6 +53,7 @@ class GraphTrainEvaluator:
         identity = ["graphs", FORMAT, recipe.fingerprint(), self.config.model_dump(), task.fingerprint]
         self.fingerprint = digest(identity)[:16]
         self._parts = Parts()
+        check_buildable(space, task, self.recipe)
 
     def evaluate(self, proposal: Proposal, *, id: int, seed: int) -> Evaluation:
         """Train and score one candidate.

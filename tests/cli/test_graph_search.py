@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,14 @@ GNN = [
 def ledger(folder: str) -> list[dict[str, Any]]:
     records = [json.loads(line) for line in (Path(folder) / "evaluations.jsonl").read_text().splitlines()]
     return [record | {"seconds": 0} for record in records]
+
+
+@pytest.mark.parametrize("evaluator", ["train-graphs", "shared-gnn"])
+def test_without_torch_geometric_a_search_is_refused_before_its_folder_is_made(cli, monkeypatch, evaluator) -> None:
+    monkeypatch.setitem(sys.modules, "nasbench.search_spaces.gnn_network", None)
+    said = cli("search", *GNN, "--evaluator", evaluator, "--out", "run")
+    one_line(said, 2, "pip install 'nasbench[graph]'")
+    assert not Path("run").exists()
 
 
 def test_a_search_ends_in_a_model_that_scores_as_reported(cli) -> None:
