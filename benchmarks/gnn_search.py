@@ -12,9 +12,9 @@ The public split is searched with each of N search seeds (3); then N random clas
 of its own. "random architectures" is the mean over 100 of them, each trained for 200 epochs and tested once. What would
 take more than 0.25 GiB to train, a tenth of the space on Cora and a seventh on CiteSeer, fails in every search and is
 no random architecture: half of all the time would go into it. For the many searches of random splits the limit is 0.08
-GiB, which three and nearly four tenths of the space exceed. "less random search" is paired by search seed or split,
-with a 95 % t-interval. OUT keeps everything of these settings: a search goes on where it was, and what is finished is
-not done again. Two processes of one thread each.
+GiB, which three and nearly four tenths of the space exceed. "less random search" has 95 % t-intervals, paired by split
+on random splits and Welch's on the public one. OUT keeps everything of these settings: a search goes on where it was,
+and what is finished is not done again. Two processes of one thread each.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
-from scipy.stats import ttest_rel
+from scipy.stats import ttest_ind, ttest_rel
 
 from nasbench.catalog import STRATEGIES, resolve
 from nasbench.core.architecture import Architecture
@@ -206,28 +206,38 @@ def show(jobs: Sequence[Job], title: str) -> None:
             tests = [statistics.fmean(result["test"]) for result in of.values()]
             between = f"{statistics.stdev(tests):.2f}" if len(tests) > 1 else ""
             seen, again = (np.mean([result[key] for result in of.values()]) for key in ("search_valid", "valid"))
+            peers = [job._replace(method="random") for job in of]
             pairs = [
                 (test, statistics.fmean(results[peer]["test"]))
-                for test, peer in zip(tests, (job._replace(method="random") for job in of), strict=True)
+                for test, peer in zip(tests, peers, strict=True)
                 if peer in results and method != "random"
             ]
+            on_splits = any(job.split is not None for job in of)
             cells = [f"{statistics.fmean(tests):.2f}", between, f"{statistics.fmean(tests) - mean:+.2f}"]
             counts = [f"{np.mean([result[key] for result in of.values()]):.0f}" for key in ("trainings", "failed")]
             shown.add_row(
-                dataset, method, str(len(of)), f"{seen:.2f}", f"{again:.2f}", *cells, difference(pairs), *counts
+                dataset,
+                method,
+                str(len(of)),
+                f"{seen:.2f}",
+                f"{again:.2f}",
+                *cells,
+                difference(pairs, paired=on_splits),
+                *counts,
             )
     Console(width=180).print(shown)
 
 
-def difference(pairs: Sequence[tuple[float, float]]) -> str:
-    """Return the mean difference of pairs in words, with its 95 % t-interval if there are two or more."""
+def difference(pairs: Sequence[tuple[float, float]], *, paired: bool = True) -> str:
+    """Return the mean difference in words, with its 95 % t-interval, Welch's if pairs have only their seed in common."""
     if not pairs:
         return ""
     mine, others = zip(*pairs, strict=True)
     mean = f"{statistics.fmean(mine) - statistics.fmean(others):+.2f}"
     if len(pairs) == 1:
         return mean
-    low, high = ttest_rel(mine, others).confidence_interval(0.95)
+    test = ttest_rel(mine, others) if paired else ttest_ind(mine, others, equal_var=False)
+    low, high = test.confidence_interval(0.95)
     return f"{mean} ({low:+.2f} to {high:+.2f})"
 
 
