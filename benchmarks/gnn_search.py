@@ -229,7 +229,7 @@ def show(jobs: Sequence[Job], title: str) -> None:
 
 
 def difference(pairs: Sequence[tuple[float, float]], *, paired: bool = True) -> str:
-    """Return the mean difference in words, with its 95 % t-interval, Welch's if pairs have only their seed in common."""
+    """Return the mean difference with its 95 % t-interval, Welch's where pairs have only their seed in common."""
     if not pairs:
         return ""
     mine, others = zip(*pairs, strict=True)
