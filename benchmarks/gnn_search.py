@@ -192,49 +192,50 @@ def show(jobs: Sequence[Job], title: str) -> None:
     ):
         shown.add_column(column)
     results = {job: read_json(job.folder / "result.json") for job in jobs if (job.folder / "result.json").exists()}
+    tests = {job: statistics.fmean(result["test"]) for job, result in results.items()}
     for dataset in dict.fromkeys(job.dataset for job in jobs):
-        drawn = [
-            x for job, of in results.items() if (job.dataset, job.method) == (dataset, BASELINE) for x in of["test"]
-        ]
+        chunks = [result for job, result in results.items() if (job.dataset, job.method) == (dataset, BASELINE)]
+        drawn = [score for chunk in chunks for score in chunk["test"]]
         mean = statistics.fmean(drawn) if drawn else float("nan")
         spread = f"{statistics.stdev(drawn):.2f} (of one)" if len(drawn) > 1 else ""
         shown.add_row(dataset, BASELINE, f"{len(drawn)} networks", "", "", f"{mean:.2f}", spread)
         for method in METHODS:
-            of = {job: result for job, result in results.items() if (job.dataset, job.method) == (dataset, method)}
-            if not of:
+            done = [job for job in results if (job.dataset, job.method) == (dataset, method)]
+            if not done:
                 continue
-            tests = [statistics.fmean(result["test"]) for result in of.values()]
-            between = f"{statistics.stdev(tests):.2f}" if len(tests) > 1 else ""
-            seen, again = (np.mean([result[key] for result in of.values()]) for key in ("search_valid", "valid"))
-            peers = [job._replace(method="random") for job in of]
-            pairs = [
-                (test, statistics.fmean(results[peer]["test"]))
-                for test, peer in zip(tests, peers, strict=True)
-                if peer in results and method != "random"
-            ]
-            on_splits = any(job.split is not None for job in of)
-            cells = [f"{statistics.fmean(tests):.2f}", between, f"{statistics.fmean(tests) - mean:+.2f}"]
-            counts = [f"{np.mean([result[key] for result in of.values()]):.0f}" for key in ("trainings", "failed")]
+            mine = [tests[job] for job in done]
+            between = f"{statistics.stdev(mine):.2f}" if len(mine) > 1 else ""
+            seen, again, trainings, failed = (
+                np.mean([results[job][key] for job in done]) for key in ("search_valid", "valid", "trainings", "failed")
+            )
+            peers = {job: job._replace(method="random") for job in done}
+            beside = [job for job in done if method != "random" and peers[job] in tests]
             shown.add_row(
                 dataset,
                 method,
-                str(len(of)),
+                str(len(done)),
                 f"{seen:.2f}",
                 f"{again:.2f}",
-                *cells,
-                difference(pairs, paired=on_splits),
-                *counts,
+                f"{statistics.fmean(mine):.2f}",
+                between,
+                f"{statistics.fmean(mine) - mean:+.2f}",
+                difference(
+                    [tests[job] for job in beside],
+                    [tests[peers[job]] for job in beside],
+                    paired=done[0].split is not None,
+                ),
+                f"{trainings:.0f}",
+                f"{failed:.0f}",
             )
     Console(width=180).print(shown)
 
 
-def difference(pairs: Sequence[tuple[float, float]], *, paired: bool = True) -> str:
-    """Return the mean difference with its 95 % t-interval, Welch's where pairs have only their seed in common."""
-    if not pairs:
+def difference(mine: Sequence[float], others: Sequence[float], *, paired: bool = True) -> str:
+    """Return the mean difference with its 95 % t-interval: of pairs, or Welch's. Nothing where there are no scores."""
+    if not mine:
         return ""
-    mine, others = zip(*pairs, strict=True)
     mean = f"{statistics.fmean(mine) - statistics.fmean(others):+.2f}"
-    if len(pairs) == 1:
+    if len(mine) == 1:
         return mean
     test = ttest_rel(mine, others) if paired else ttest_ind(mine, others, equal_var=False)
     low, high = test.confidence_interval(0.95)
@@ -254,7 +255,7 @@ def main(
     chosen = methods.split(",")
     chunks = BASELINE_SIZE // BASELINE_CHUNK
 
-    def jobs_of(split: int | None, searches: range) -> list[Job]:
+    def jobs_of(split: int | None, searches: Sequence[int]) -> list[Job]:
         return [
             Job(dataset, split, method, seed, evaluations, epochs, out)
             for seed in searches
@@ -265,7 +266,7 @@ def main(
     public = [Job(d, None, BASELINE, n, 0, 0, out) for d in datasets.split(",") for n in range(chunks)]
     public += jobs_of(None, range(seeds))
     balanced = [Job(d, s, BASELINE, s, 0, 0, out) for d in datasets.split(",") for s in range(splits)]
-    balanced += [job for split in range(splits) for job in jobs_of(split, range(split, split + 1))]
+    balanced += [job for split in range(splits) for job in jobs_of(split, [split])]
     with (
         Progress(console=Console(stderr=True)) as progress,
         ProcessPoolExecutor(os.cpu_count(), mp_context=get_context("spawn")) as pool,

@@ -66,10 +66,7 @@ def show(fields: Fields, splits: int, scores: Scores) -> None:
             for name, texts in fields[dataset, split].items():
                 means[name].append(statistics.fmean(scores[f"{dataset} {split} {text}"] for text in texts))
         for name, values in means.items():
-            cells = [
-                "" if name == other else difference(list(zip(values, means[other], strict=True)))
-                for other in (RANDOM, "gat")
-            ]
+            cells = ["" if name == other else difference(values, means[other]) for other in (RANDOM, "gat")]
             table.add_row(dataset, name, f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}", *cells)
     Console(width=140).print(table)
 

@@ -67,8 +67,8 @@ class SharedGnnEvaluator:
         self.bank: dict[Key, dict[str, Tensor]] = {}
         self._scores: dict[Key, float] = {}
         self._parts = Parts()
-        check_buildable(space, task, self.recipe)
         self._waiting: dict[int, Trained] = {}  # networks that `absorb` has not seen yet, by evaluation
+        check_buildable(space, task, self.recipe)
 
     def evaluate(self, proposal: Proposal, *, id: int, seed: int) -> Evaluation:
         """Train one candidate for a few epochs and score it.

@@ -67,8 +67,8 @@ def linear_network() -> nn.Sequential:
     return nn.Sequential(nn.Flatten(), nn.Linear(12, 3))
 
 
-def random_images(n: int, shape: tuple[int, int, int] = (3, 2, 2), classes: int = 3) -> Images:
-    generator = torch.Generator().manual_seed(1)
+def random_images(n: int, shape: tuple[int, int, int] = (3, 2, 2), classes: int = 3, seed: int = 1) -> Images:
+    generator = torch.Generator().manual_seed(seed)
     pixels = torch.randint(0, 256, (n, *shape), generator=generator, dtype=torch.uint8)
     return Images(pixels, torch.arange(n) % classes)
 

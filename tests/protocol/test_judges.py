@@ -18,9 +18,7 @@ from nasbench.core.decision_space import Choice, DecisionSpace
 from nasbench.core.errors import BadInput, Diverged, SearchFailed
 from nasbench.core.problem import SearchTask, Task
 from nasbench.core.seeding import generator
-from nasbench.datasets.images import Images
 from nasbench.evaluators import training
-from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.training import accuracy, build_and_train, count_parameters
 from nasbench.protocol.scores import TABLE_SAMPLER
 from nasbench.protocol.table_judge import TableJudge, random_search_record
@@ -28,6 +26,7 @@ from nasbench.protocol.training_judge import TrainingJudge, final_seed, random_c
 from nasbench.search_spaces.nasbench201 import NasBench201
 from nasbench.tables.held_out import test_accuracies as final_scores
 from nasbench.tables.nasbench201 import Table, load
+from tests.evaluators.small_networks import random_images, recipe
 
 CELLS = NasBench201()
 SHORTCUTS = "|skip_connect~0|+|skip_connect~0|skip_connect~1|+|skip_connect~0|skip_connect~1|skip_connect~2|"
@@ -151,29 +150,11 @@ class Sound(Fragile):
 
 
 GOOD, BROKEN = Architecture("fragile", ("sound", 1.0)), Architecture("fragile", ("broken", 1.0))
-RECIPE = Recipe(
-    name="tiny",
-    epochs=1,
-    batch_size=16,
-    learning_rate=0.1,
-    drop_path=0.0,
-    auxiliary_weight=0.0,
-    channels=None,
-    cells=None,
-    crop_padding=0,
-    flip=False,
-    cutout=0,
-    final_data="train",
-)
-
-
-def random_images(count: int, seed: int) -> Images:
-    pixels = torch.randint(0, 256, (count, 1, 4, 4), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-    return Images(pixels, torch.arange(count) % 4)
-
-
+RECIPE = recipe(name="tiny", epochs=1, batch_size=16, final_data="train")
+PIXELS = (1, 4, 4)
 TASK = Task(
-    SearchTask("pixels", "image", (1, 4, 4), 4, random_images(48, 0), random_images(20, 1), "p"), random_images(40, 2)
+    SearchTask("pixels", "image", PIXELS, 4, random_images(48, PIXELS, 4, 0), random_images(20, PIXELS, 4, 1), "p"),
+    random_images(40, PIXELS, 4, 2),
 )
 
 

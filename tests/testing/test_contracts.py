@@ -18,7 +18,6 @@ from nasbench.core.errors import BadInput
 from nasbench.core.evaluation import Evaluation, Proposal
 from nasbench.core.problem import SearchTask
 from nasbench.core.seeding import generator
-from nasbench.datasets.images import Images
 from nasbench.evaluators.recipe import Recipe
 from nasbench.evaluators.shared import SharedEvaluator
 from nasbench.evaluators.table import TableEvaluator
@@ -35,6 +34,7 @@ from nasbench.search_spaces.ofa_mobilenetv3 import OfaMobileNetV3Size
 from nasbench.strategies.random import RandomSearch
 from nasbench.tables.nasbench201 import load
 from nasbench.testing import ContractBroken, check_evaluator, check_space, check_strategy
+from tests.evaluators.small_networks import random_images
 
 # Every built-in space in all its variants, with a small size for its networks.
 VARIANTS: dict[str, list[tuple[dict[str, Any], Any]]] = {
@@ -64,12 +64,10 @@ TINY = Recipe(
 )
 
 
-def random_images(count: int, seed: int) -> Images:
-    pixels = torch.randint(0, 256, (count, 3, 8, 8), generator=torch.Generator().manual_seed(seed), dtype=torch.uint8)
-    return Images(pixels, torch.arange(count) % 4)
-
-
-SMALL_TASK = SearchTask("pixels", "image", (3, 8, 8), 4, random_images(32, 0), random_images(32, 1), "pixels")
+PIXELS = (3, 8, 8)
+SMALL_TASK = SearchTask(
+    "pixels", "image", PIXELS, 4, random_images(32, PIXELS, 4, 0), random_images(32, PIXELS, 4, 1), "pixels"
+)
 
 
 def trains_supernet(name: str) -> bool:
