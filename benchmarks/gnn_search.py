@@ -62,12 +62,12 @@ METHODS: dict[str, tuple[str, dict[str, Any]]] = {
     "agnn": ("agnn", {}),
     "graphnas": ("graphnas", {}),
 }
-BASELINE = "random architectures"
+BASELINE, HAND_MADE = "random architectures", "gat"
 CANDIDATES, RESCORINGS, RETRAININGS, BASELINE_SIZE, BASELINE_CHUNK = 10, 5, 10, 100, 10
 
 
 class Job(NamedTuple):
-    """One search, or some architectures of a baseline: ``seed`` is that of the search or the number of the chunk."""
+    """One search, or a baseline: ``seed`` is that of the search, or of the retrainings, or the number of the chunk."""
 
     dataset: str
     split: int | None
@@ -98,8 +98,8 @@ def work(job: Job) -> Job:
     if (job.folder / "result.json").exists():
         return job
     job.folder.mkdir(parents=True, exist_ok=True)
-    result = baseline_part(job) if job.method == BASELINE else one_search(job)
-    write_json(job.folder / "result.json", result)
+    what = {BASELINE: baseline_part, HAND_MADE: hand_made}.get(job.method, one_search)
+    write_json(job.folder / "result.json", what(job))
     return job
 
 
@@ -108,6 +108,13 @@ def baseline_part(job: Job) -> dict[str, Any]:
     task, parts, rng = task_of(job.dataset, job.split), Parts(), generator(job.seed, f"baseline of {job.dataset}")
     drawn = [random_that_fits(rng, task.search, job.recipe) for _ in range(BASELINE_CHUNK)]
     return {"test": [trained_and_tested(one, task, number, parts) for number, one in enumerate(drawn)]}
+
+
+def hand_made(job: Job) -> dict[str, Any]:
+    """Retrain and test the network made by hand as often as what a search found."""
+    task = task_of(job.dataset, job.split)
+    valid, tested = scores(SPACE.named(HAND_MADE), task, Parts(), f"retraining {job.seed}", RETRAININGS)
+    return {"valid": valid, "test": tested}
 
 
 def random_that_fits(rng: np.random.Generator, task: SearchTask, recipe: GraphRecipe = RECIPE) -> Architecture:
@@ -187,6 +194,7 @@ def show(jobs: Sequence[Job], title: str) -> None:
         "± between searches",
         "gain over random architectures",
         "less random search",
+        "less GAT",
         "trainings",
         "failed",
     ):
@@ -199,35 +207,34 @@ def show(jobs: Sequence[Job], title: str) -> None:
         mean = statistics.fmean(drawn) if drawn else float("nan")
         spread = f"{statistics.stdev(drawn):.2f} (of one)" if len(drawn) > 1 else ""
         shown.add_row(dataset, BASELINE, f"{len(drawn)} networks", "", "", f"{mean:.2f}", spread)
-        for method in METHODS:
+        for method in (HAND_MADE, *METHODS):
             done = [job for job in results if (job.dataset, job.method) == (dataset, method)]
             if not done:
                 continue
             mine = [tests[job] for job in done]
-            between = f"{statistics.stdev(mine):.2f}" if len(mine) > 1 else ""
-            seen, again, trainings, failed = (
-                np.mean([results[job][key] for job in done]) for key in ("search_valid", "valid", "trainings", "failed")
-            )
-            peers = {job: job._replace(method="random") for job in done}
-            beside = [job for job in done if method != "random" and peers[job] in tests]
+            of_search = [
+                f"{np.mean([results[job][key] for job in done]):.{digits}f}" if method in METHODS else ""
+                for key, digits in (("search_valid", 2), ("trainings", 0), ("failed", 0))
+            ]
+            less = []
+            for other in ("random", HAND_MADE):
+                peers = {job: job._replace(method=other) for job in done}
+                beside = [job for job in done if method not in (other, HAND_MADE) and peers[job] in tests]
+                paired = done[0].split is not None
+                less.append(difference([tests[j] for j in beside], [tests[peers[j]] for j in beside], paired=paired))
             shown.add_row(
                 dataset,
                 method,
                 str(len(done)),
-                f"{seen:.2f}",
-                f"{again:.2f}",
+                of_search[0],
+                f"{np.mean([results[job]['valid'] for job in done]):.2f}",
                 f"{statistics.fmean(mine):.2f}",
-                between,
+                f"{statistics.stdev(mine):.2f}" if len(mine) > 1 else "",
                 f"{statistics.fmean(mine) - mean:+.2f}",
-                difference(
-                    [tests[job] for job in beside],
-                    [tests[peers[job]] for job in beside],
-                    paired=done[0].split is not None,
-                ),
-                f"{trainings:.0f}",
-                f"{failed:.0f}",
+                *less,
+                *of_search[1:],
             )
-    Console(width=180).print(shown)
+    Console(width=200).print(shown)
 
 
 def difference(mine: Sequence[float], others: Sequence[float], *, paired: bool = True) -> str:
@@ -260,7 +267,7 @@ def main(
             Job(dataset, split, method, seed, evaluations, epochs, out)
             for seed in searches
             for dataset in datasets.split(",")
-            for method in chosen
+            for method in (HAND_MADE, *chosen)
         ]
 
     public = [Job(d, None, BASELINE, n, 0, 0, out) for d in datasets.split(",") for n in range(chunks)]
