@@ -24,14 +24,21 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.gnn_search import METHODS, SPACE, difference, random_that_fits, task_of, trained_and_tested
+from benchmarks.gnn_search import (
+    BASELINE,
+    HAND_MADE,
+    METHODS,
+    SPACE,
+    difference,
+    random_that_fits,
+    task_of,
+    trained_and_tested,
+)
 from nasbench.core.run_directory import read_json
 from nasbench.core.seeding import generator
 from nasbench.core.state import write_json
 from nasbench.evaluators.graph_stack import Parts
 
-RANDOM = "random architectures"
-HAND_MADE = ("gcn", "gat")
 RANDOM_COUNT = 3  # on each split
 PARTS = Parts()
 Scores = dict[str, float]
@@ -48,8 +55,8 @@ def trained(dataset: str, split: int, text: str) -> float:
 def contestants(out: Path, dataset: str, split: int) -> dict[str, list[str]]:
     """Return the architectures that stand for each name on a split."""
     rng, task = generator(split, f"random architectures on {dataset}"), task_of(dataset, split).search
-    found = {RANDOM: [SPACE.format(random_that_fits(rng, task)) for _ in range(RANDOM_COUNT)]}
-    found |= {name: [SPACE.format(SPACE.named(name))] for name in HAND_MADE}
+    found = {BASELINE: [SPACE.format(random_that_fits(rng, task)) for _ in range(RANDOM_COUNT)]}
+    found |= {name: [SPACE.format(SPACE.named(name))] for name in ("gcn", HAND_MADE)}
     for method in METHODS:
         results = sorted((out / dataset / "public" / method).glob("*/result.json"))
         found |= {method: [read_json(result)["architecture"] for result in results]} if results else {}
@@ -66,7 +73,7 @@ def show(fields: Fields, splits: int, scores: Scores) -> None:
             for name, texts in fields[dataset, split].items():
                 means[name].append(statistics.fmean(scores[f"{dataset} {split} {text}"] for text in texts))
         for name, values in means.items():
-            cells = ["" if name == other else difference(values, means[other]) for other in (RANDOM, "gat")]
+            cells = ["" if name == other else difference(values, means[other]) for other in (BASELINE, HAND_MADE)]
             table.add_row(dataset, name, f"{np.mean(values):.2f} ± {np.std(values, ddof=1):.2f}", *cells)
     Console(width=140).print(table)
 
